@@ -1,0 +1,1 @@
+"""The application: domain, ports, use cases, wire shapes and adapters; runs in Lambda, in the server and in the executor."""

@@ -1,0 +1,1 @@
+"""The only third-party I/O: DynamoDB, SQS, registries, clocks."""

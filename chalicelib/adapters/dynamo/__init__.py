@@ -1,0 +1,1 @@
+"""PynamoDB and raw DynamoDB behind the store ports."""

@@ -1,0 +1,1 @@
+"""One verb per file: what a caller may ask of Slipway."""

@@ -1,0 +1,1 @@
+"""What a host may call: one route table over the use cases, knowing no host."""
