@@ -1,0 +1,69 @@
+"""All watched containers at one moment: what can be filtered, sorted and counted without opening a single document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain.collation import NameKey
+from chalicelib.domain.container import Candidate, Identity, UpdateKind
+from chalicelib.domain.operation import Operation
+from chalicelib.domain.policy import NO_POLICY, Policy, Standing, standing
+
+Document = Mapping[str, Any]
+"""A container's stored body: opaque here, spelled out in `wire.container`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listing:
+    """The facts of one container that lists need, and a way to its whole document."""
+
+    identity: Identity
+    id: str
+    display_name: str
+    status: str
+    tag: str
+    update: UpdateKind
+    candidate: Candidate | None
+    image_created: datetime | None
+    watched: bool
+    group: str | None
+    severe: bool
+    """Whether the last scan of the running image found a critical or high vulnerability."""
+    name_key: NameKey
+    read: Callable[[], Document]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One container of a fleet with what belongs to its identity."""
+
+    listing: Listing
+    policy: Policy = NO_POLICY
+    operation: Operation | None = None
+
+    def standing(self, now: datetime) -> Standing:
+        """How its candidate stands now."""
+        return standing(self.listing.candidate, self.policy, now)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fleet:
+    """Every container of every agent, in base order (watcher, name, tag), and each by its Docker id."""
+
+    entries: tuple[Entry, ...] = ()
+    by_id: Mapping[str, Entry] = field(default_factory=dict)
+    mark: str = ""
+    """Changes whenever anything in the fleet does."""
+
+    def find(self, container_id: str) -> Entry | None:
+        """The container with exactly this Docker id."""
+        return self.by_id.get(container_id)
+
+
+def assemble(entries: list[Entry], mark: str) -> Fleet:
+    """A fleet of these entries, put in base order."""
+    ordered = sorted(entries, key=lambda e: (e.listing.identity.watcher, e.listing.name_key, e.listing.tag))
+    return Fleet(tuple(ordered), {entry.listing.id: entry for entry in ordered}, mark)
