@@ -1,0 +1,54 @@
+"""Owns the system packages the docker tests need: finds what is missing and, as root on Debian or Ubuntu, installs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+PACKAGES = {
+    "dockerd": "docker.io",
+    "docker-registry": "docker-registry",
+    "busybox": "busybox-static",
+    "iptables": "iptables",
+}
+SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+INSTALL_SECONDS = 600
+
+
+class RigUnavailable(RuntimeError):
+    """This machine cannot run a Docker engine of our own; the message says what to do."""
+
+
+def program(name: str) -> str:
+    """Path of a program of PACKAGES; installs its package when it is missing. Raises RigUnavailable."""
+    found = shutil.which(name, path=SEARCH_PATH)
+    if found is None:
+        install_missing()
+        found = shutil.which(name, path=SEARCH_PATH)
+    if found is None:
+        raise RigUnavailable(f"{name} is not installed: apt-get install {PACKAGES[name]}")
+    return found
+
+
+def require_root() -> None:
+    """Raises RigUnavailable unless we may start an engine."""
+    if os.geteuid() != 0:
+        raise RigUnavailable("the docker tests start an engine of their own and must run as root")
+
+
+def install_missing() -> None:
+    """Installs with apt-get whatever of PACKAGES is missing. Raises RigUnavailable when that cannot be done here."""
+    missing = sorted({package for name, package in PACKAGES.items() if not shutil.which(name, path=SEARCH_PATH)})
+    if not missing:
+        return
+    if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
+        raise RigUnavailable(f"please install: {' '.join(missing)}")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *missing]):
+        done = subprocess.run(
+            ["apt-get", *command], env=environment, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
+        )
+        if done.returncode:
+            raise RigUnavailable(f"apt-get {command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
