@@ -1,4 +1,4 @@
-"""The order people expect of names: punctuation, digits, letters; lower case before upper; accents beside their letter."""
+"""The order people expect of names: punctuation, digits, letters; lower case first; accents beside their letter."""
 
 from __future__ import annotations
 

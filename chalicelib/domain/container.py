@@ -91,7 +91,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class UpdateKind:
-    """How the candidate differs: `kind` is tag, digest or unknown; `semver_diff` major, minor, patch, prerelease or unknown."""
+    """How the candidate differs: `kind` is tag, digest or unknown; `semver_diff` is a step of the version or unknown."""
 
     kind: str = "unknown"
     local_value: str | None = None
@@ -123,7 +123,7 @@ class EnvEntry:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """Runtime facts people like to see: `ports` as `[ip:]host->container/proto`, `volumes` as `source:destination[:ro]`."""
+    """Runtime facts to look at: `ports` as `[ip:]host->container/proto`, `volumes` as `source:destination[:ro]`."""
 
     ports: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What holds a candidate back, and how old a candidate is: all of it computed when read, so that time alone can lift it."""
+"""What holds a candidate back, and how old a candidate is: computed when read, so that time alone can lift it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def age(candidate: Candidate, now: datetime) -> timedelta:
 
 
 def suppression(candidate: Candidate, policy: Policy, now: datetime) -> str | None:
-    """Why the candidate is held back: `snoozed`, `immature`, `skipped-tag`, `skipped-digest`; None when it is offered."""
+    """Why it is held back: `snoozed`, `immature`, `skipped-tag` or `skipped-digest`; None when it is offered."""
     if policy.snooze_until is not None and policy.snooze_until > now:
         return "snoozed"
     if policy.maturity_mode == "mature":

@@ -1,0 +1,163 @@
+"""The tables as PynamoDB models: keys, attributes and indexes, all named here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.models import Model
+
+
+class AgentModel(Model):
+    """One row per executor: heartbeat, what it watches, and how often each noun of it was written."""
+
+    class Meta:
+        table_name = "agents"
+
+    agent = UnicodeAttribute(hash_key=True)
+    seen_at = UnicodeAttribute(null=True)
+    executor = UnicodeAttribute(null=True)
+    watchers = BinaryAttribute(null=True, legacy_encoding=False)
+    facts = BinaryAttribute(null=True, legacy_encoding=False)
+    containers = NumberAttribute(null=True)
+    operations = NumberAttribute(null=True)
+    policies = NumberAttribute(null=True)
+
+
+class ContainerModel(Model):
+    """Containers: facts apart from the document. Read and written with the plain client, for lists must be fast."""
+
+    class Meta:
+        table_name = "containers"
+
+    agent = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    facts = BinaryAttribute(legacy_encoding=False)
+    document = BinaryAttribute(legacy_encoding=False)
+
+
+class PolicyModel(Model):
+    """Update policies by identity."""
+
+    class Meta:
+        table_name = "policies"
+
+    agent = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    revision = NumberAttribute()
+    policy = BinaryAttribute(legacy_encoding=False)
+
+
+class OpenLedgers(GlobalSecondaryIndex["LedgerModel"]):  # type: ignore[no-untyped-call]
+    """Ledgers with an open operation: `open_agent` is there only while one is open."""
+
+    class Meta:
+        index_name = "open"
+        projection = AllProjection()
+
+    open_agent = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+
+
+class LedgerModel(Model):
+    """All kept operations of one identity in one item, so that one condition guards them together."""
+
+    class Meta:
+        table_name = "operations"
+
+    agent = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    revision = NumberAttribute()
+    operations = BinaryAttribute(legacy_encoding=False)
+    open_agent = UnicodeAttribute(null=True)
+    open_ledgers = OpenLedgers()
+
+
+class CommandModel(Model):
+    """Commands and their results."""
+
+    class Meta:
+        table_name = "commands"
+
+    agent = UnicodeAttribute(hash_key=True)
+    id = UnicodeAttribute(range_key=True)
+    kind = UnicodeAttribute()
+    state = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    arguments = BinaryAttribute(legacy_encoding=False)
+    owner = UnicodeAttribute(null=True)
+    lease_until = NumberAttribute(null=True)
+    attempts = NumberAttribute(default=0)
+    result = BinaryAttribute(null=True, legacy_encoding=False)
+    ended_at = UnicodeAttribute(null=True)
+    expires_at = NumberAttribute(null=True)
+
+
+class AuditModel(Model):
+    """Audit rows by agent and time."""
+
+    class Meta:
+        table_name = "audit"
+
+    agent = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    entry = BinaryAttribute(legacy_encoding=False)
+    expires_at = NumberAttribute()
+
+
+class BackupModel(Model):
+    """Remembered images by identity and time."""
+
+    class Meta:
+        table_name = "backups"
+
+    agent = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    backup = BinaryAttribute(legacy_encoding=False)
+
+
+class AccessModel(Model):
+    """Accounts, secrets and whatever else decides who may ask: by kind and name."""
+
+    class Meta:
+        table_name = "access"
+
+    kind = UnicodeAttribute(hash_key=True)
+    name = UnicodeAttribute(range_key=True)
+    value = BinaryAttribute(legacy_encoding=False)
+    expires_at = NumberAttribute(null=True)
+
+
+MODELS: tuple[type[Model], ...] = (
+    AgentModel,
+    ContainerModel,
+    PolicyModel,
+    LedgerModel,
+    CommandModel,
+    AuditModel,
+    BackupModel,
+    AccessModel,
+)
+
+_BARE_NAMES: dict[type[Model], str] = {model: model.Meta.table_name for model in MODELS}
+
+
+class Tables:
+    """The models bound to one prefix and one shared DynamoDB client."""
+
+    bound: ClassVar[Tables | None] = None
+
+    def __init__(self, client: Any, region: str, prefix: str) -> None:
+        self.client = client
+        self.prefix = prefix
+        for model, name in _BARE_NAMES.items():
+            model.Meta.table_name = prefix + name
+            model.Meta.region = region
+            model._connection = None
+            model._get_connection().connection._client = client
+        Tables.bound = self
+
+    def name(self, model: type[Model]) -> str:
+        """The full name of a model's table."""
+        return self.prefix + _BARE_NAMES[model]

@@ -1,0 +1,102 @@
+"""The ledger of operations: all of one identity in one item, guarded by its revision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from chalicelib.adapters.dynamo import blob
+from chalicelib.adapters.dynamo.changes import OPERATIONS, announce
+from chalicelib.adapters.dynamo.models import LedgerModel
+from chalicelib.adapters.dynamo.trouble import translated
+from chalicelib.domain.container import Identity
+from chalicelib.domain.errors import Conflict, Stale, Unavailable
+from chalicelib.domain.operation import Operation, prune
+from chalicelib.wire import operation as wire
+
+_ATTEMPTS = 10
+
+
+class DynamoOperations:
+    """Ledgers in DynamoDB. `keep` ended operations and `days` bound what is kept of each identity."""
+
+    def __init__(self, keep: int, days: int) -> None:
+        self._keep = keep
+        self._days = days
+
+    def open(self, operation: Operation) -> Operation:
+        """Begin it, unless another is open on the same identity."""
+
+        def add(ledger: list[Operation]) -> list[Operation]:
+            for other in ledger:
+                if other.id == operation.id:
+                    return ledger
+                if not other.ended:
+                    raise Conflict(
+                        f"an operation on {operation.identity.name} is already in progress; wait until it has ended",
+                        other.id,
+                    )
+            return [operation, *ledger]
+
+        return self._change(operation, add)
+
+    def record(self, operation: Operation, *, quiet: bool = False) -> Operation:
+        """Store one more fact of it, if nobody has written since its revision."""
+        ledger, revision = self._read(operation.identity)
+        if revision != operation.revision:
+            raise Stale(f"operation {operation.id} is in other hands")
+        kept = [operation if other.id == operation.id else other for other in ledger]
+        return self._write(operation, kept, revision, quiet=quiet)
+
+    def get(self, identity: Identity, operation_id: str) -> Operation | None:
+        """One operation of this identity."""
+        return next((operation for operation in self.history(identity) if operation.id == operation_id), None)
+
+    def history(self, identity: Identity) -> list[Operation]:
+        """All kept operations of this identity, newest first."""
+        return self._read(identity)[0]
+
+    def open_of(self, agent: str) -> list[Operation]:
+        """Every operation of the agent that has not ended, as the ledgers themselves say."""
+        with translated(f"operations of {agent}"):
+            keys = [item.key for item in LedgerModel.open_ledgers.query(agent)]
+        ledgers = [self.history(Identity.of(agent, key)) for key in keys]
+        return [operation for ledger in ledgers for operation in ledger if not operation.ended]
+
+    def _change(self, operation: Operation, change: Callable[[list[Operation]], list[Operation]]) -> Operation:
+        for _ in range(_ATTEMPTS):
+            ledger, revision = self._read(operation.identity)
+            with suppress(Stale):
+                return self._write(operation, change(ledger), revision)
+        raise Unavailable(f"the operations of {operation.identity.name} are being written by too many at once")
+
+    def _read(self, identity: Identity) -> tuple[list[Operation], int]:
+        with translated(f"operations of {identity.name}"):
+            try:
+                item = LedgerModel.get(identity.agent, identity.key, consistent_read=True)
+            except LedgerModel.DoesNotExist:
+                return [], 0
+        revision = int(item.revision)
+        return read_ledger(identity, item.operations, revision), revision
+
+    def _write(self, operation: Operation, ledger: list[Operation], revision: int, *, quiet: bool = False) -> Operation:
+        identity = operation.identity
+        kept = prune(ledger, operation.updated_at, self._keep, self._days)
+        item = LedgerModel(
+            identity.agent,
+            identity.key,
+            revision=revision + 1,
+            operations=blob.pack([wire.store(one) for one in kept]),
+            open_agent=identity.agent if any(not one.ended for one in kept) else None,
+        )
+        condition = LedgerModel.revision == revision if revision else LedgerModel.agent.does_not_exist()
+        with translated(f"operations of {identity.name}"):
+            item.save(condition=condition)
+        if not quiet:
+            announce(identity.agent, OPERATIONS)
+        return next(one for one in read_ledger(identity, item.operations, revision + 1) if one.id == operation.id)
+
+
+def read_ledger(identity: Identity, packed: bytes, revision: int) -> list[Operation]:
+    """The operations a ledger item keeps, newest first."""
+    return [wire.load(identity, body, revision) for body in blob.unpack(packed)]

@@ -1,0 +1,22 @@
+"""Time and chance, so that tests can hold them still."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def now(self) -> datetime:
+        """The time, in UTC, aware."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that long."""
+        ...
+
+    def new_id(self) -> str:
+        """An identifier nobody else has: a UUID."""
+        ...
