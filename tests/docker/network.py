@@ -1,4 +1,4 @@
-"""Owns the network of a private engine: a bridge in a free 10.x range, and the removal of all that dockerd adds to it."""
+"""Owns the network of a private engine: a bridge in a free 10.x range, and the removal of what dockerd adds to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the system packages the docker tests need: finds what is missing and, as root on Debian or Ubuntu, installs it."""
+"""Owns the system packages of the docker tests: finds what is missing and, as root on Debian, installs it."""
 
 from __future__ import annotations
 

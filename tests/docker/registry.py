@@ -72,7 +72,7 @@ class ImageRegistry:
         return f"{self.address}/{repository}{separator}{tag_or_digest}"
 
     def push_image(self, repository: str, tag: str | None = None, **image: Any) -> str:
-        """Makes an image (arguments of `make_image`) and pushes it, by digest only without `tag`: the manifest digest."""
+        """Makes an image (arguments of `make_image`) and pushes it, without `tag` by digest only: its digest."""
         made = make_image(**image)
         for blob in (made.config, *(layer.gzip for layer in made.layers)):
             self._push_blob(repository, blob)

@@ -206,24 +206,26 @@ def _end_containerd(folder: Path) -> None:
     with suppress(FileNotFoundError, ValueError, ProcessLookupError):
         pid = int(pid_file.read_text())
         deadline = time.monotonic() + 5
-        while _mentions(pid, folder):
+        while _serves(pid, folder):
             os.kill(pid, signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL)
             time.sleep(0.02)
     pid_file.unlink(missing_ok=True)
 
 
-def _mentions(pid: int, folder: Path) -> bool:
+def _serves(pid: int, folder: Path) -> bool:
+    """Whether a process is a containerd or a shim of the engine in `folder`."""
     try:
-        return str(folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+    return b"containerd" in command.split(b"\0")[0] and str(folder).encode() in command
 
 
 def _kill_leftovers(host: EngineHost) -> None:
     """Kills shims and containers of an engine that could not clean up: ours by folder or by control group."""
     pids = {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
-    ours = {pid for pid in pids if pid != os.getpid() and _mentions(pid, host.folder)}
-    groups = [path for path in (Path("/sys/fs/cgroup") / host.cgroup, *Path("/sys/fs/cgroup").glob(f"*/{host.cgroup}"))]
+    ours = {pid for pid in pids if _serves(pid, host.folder)}
+    groups = [Path("/sys/fs/cgroup") / host.cgroup, *Path("/sys/fs/cgroup").glob(f"*/{host.cgroup}")]
     for group in groups:
         for listing in group.glob("**/cgroup.procs"):
             ours |= {int(line) for line in listing.read_text().split()}
