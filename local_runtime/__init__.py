@@ -1,0 +1,1 @@
+"""Everything that runs on a machine one owns: store, server, executor, and the supervisor that keeps them up."""

@@ -1,0 +1,112 @@
+"""Slipway on one machine, in one command: store, server and executor under a supervisor."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from local_runtime.host import engine
+from local_runtime.programs import ROOT, Address, Program, port_problem
+
+ADVICE_PORT = "choose another one:  script/server --port {port}"
+
+
+def options_of(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line, with the environment's DD_SERVER_* and SLIPWAY_DATA as defaults."""
+    parser = argparse.ArgumentParser(prog="script/server", description=__doc__)
+    parser.add_argument("--demo", action="store_true", help="bring up a local registry and demo containers first")
+    parser.add_argument("--port", type=_port, default=os.environ.get("DD_SERVER_PORT", "3000"), metavar="N")
+    parser.add_argument("--host", default=os.environ.get("DD_SERVER_HOST", "127.0.0.1"), metavar="H")
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("SLIPWAY_DATA", ROOT / ".slipway")), metavar="DIR"
+    )
+    options = parser.parse_args(arguments)
+    options.data = options.data.absolute()
+    return options
+
+
+def main(arguments: Sequence[str], programs: Mapping[str, Program] | None = None) -> int:
+    """Run until Ctrl-C or SIGTERM; 0 then, 1 when it cannot start. `programs` replaces programs by name."""
+    # Only `--help` must work before the environment is made.
+    options = options_of(arguments)
+    from local_runtime.supervisor import DataDirectory, DataInUse
+
+    address = Address(options.host, options.port)
+    try:
+        with DataDirectory(options.data) as data:
+            problem = port_problem(address)
+            if problem is not None:
+                return _refuse(f"{problem}; {ADVICE_PORT.format(port=options.port % 65535 + 1)}")
+            return _serve(address, data, options.demo, programs)
+    except DataInUse as refused:
+        return _refuse(f"{refused}; stop it, or give this one a directory of its own:  script/server --data DIR")
+    except OSError as failure:
+        return _refuse(f"cannot use the data directory {options.data}: {failure.strerror}")
+    except KeyboardInterrupt:
+        return 0
+
+
+def _serve(address: Address, data: Path, demo: bool, programs: Mapping[str, Program] | None) -> int:
+    from local_runtime.panel import Screen
+    from local_runtime.supervisor import Supervisor
+
+    environment = dict(os.environ)
+    _bring_up_engine(environment, data)
+    if demo and not _bring_up_demo(environment, address, data):
+        return 1
+    screen = Screen(data, demo)
+    asyncio.run(Supervisor(address, data, environment, screen.show, screen.announce, programs).run())
+    return 0
+
+
+def _bring_up_engine(environment: dict[str, str], data: Path) -> None:
+    socket = engine.chosen_socket()
+    if socket is None:
+        return
+    if socket != engine.DEFAULT_SOCKET:
+        environment["DD_WATCHER_LOCAL_SOCKET"] = str(socket)
+    try:
+        engine.ensure(socket, data, say)
+    except engine.EngineUnavailable as reason:
+        say(f"{reason}\nslipway: going on without an engine; the watcher will show the error")
+
+
+def _bring_up_demo(environment: dict[str, str], address: Address, data: Path) -> bool:
+    from local_runtime.demo.stage import DemoFailed, Stage
+
+    try:
+        stage = Stage.at(engine.chosen_socket() or engine.DEFAULT_SOCKET, data, say)
+        try:
+            stage.up()
+        finally:
+            stage.close()
+    except DemoFailed as failure:
+        say(f"the demo could not be set up: {failure}")
+        return False
+    environment.setdefault("DD_WATCHER_LOCAL_WATCHALL", "true")
+    if address.host in ("127.0.0.1", "::1", "localhost"):
+        environment.setdefault("DD_ANONYMOUS_AUTH_CONFIRM", "true")
+    return True
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal what happens."""
+    sys.stderr.write(f"slipway: {text}\n")
+    sys.stderr.flush()
+
+
+def _refuse(text: str) -> int:
+    say(text)
+    return 1
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; ports go from 1 to 65535")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

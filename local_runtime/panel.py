@@ -1,0 +1,41 @@
+"""What a person sees of the supervisor: the start-up panel and the programs' lines, each with its program's name."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+COLOURS = {"store": "magenta", "server": "cyan", "executor": "green", "slipway": "yellow"}
+DOCS_PATH = "/api/v1/docs"
+
+
+class Screen:
+    """Writes to standard output; plain and unwrapped where that is no terminal."""
+
+    def __init__(self, data: Path, demo: bool) -> None:
+        self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._data = data
+        self._demo = demo
+
+    def show(self, name: str, line: str) -> None:
+        """One line of a program."""
+        self._console.print(Text(f"{name:>8} │ ", style=COLOURS.get(name, "")), Text.from_ansi(line), sep="", end="\n")
+
+    def announce(self, url: str, password: str | None) -> None:
+        """The start-up panel: where it is, and on the very first start who may come in."""
+        rows = Table.grid(padding=(0, 2))
+        rows.add_row("API", Text(f"{url}/api/v1/containers", style="bold"))
+        rows.add_row("Docs", f"{url}{DOCS_PATH}")
+        rows.add_row("Data", str(self._data))
+        if password is not None:
+            rows.add_row("User", "admin")
+            rows.add_row("Password", Text(password, style="bold"))
+            rows.add_row("", "shown this once; only its hash is kept")
+        if self._demo:
+            rows.add_row("Demo", "no password on this machine; remove it with script/demo --down")
+        self._console.print(
+            Panel(rows, title=f"Slipway is ready: {url}", subtitle="Ctrl-C stops it", expand=False), soft_wrap=False
+        )

@@ -1,0 +1,5 @@
+"""The server's stand-in."""
+
+from tests.integration.stand_ins.program import run
+
+run("server")
