@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 JSON = "application/json; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+
+Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +18,15 @@ class Caller:
     name: str
     scheme: str
     scopes: frozenset[str] = frozenset({"admin"})
+    session_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. Header names are lower case; a repeated query key keeps every value; `client` is an IP address."""
+    """One HTTP request. Header names are lower case; a repeated query key keeps every value; `client` is an IP address.
+
+    `path` is as it was sent, percent-encoded. `host` and `scheme` are those the client sees.
+    """
 
     method: str
     path: str
@@ -29,9 +36,14 @@ class Request:
     body: bytes = b""
     client: str = ""
     scheme: str = "http"
+    host: str = ""
+    id: str = ""
+    """Names the request in the log."""
+    stream_seconds: float | None = None
+    """How long a streamed body may last, on a host that cannot stream and drains it instead."""
     caller: Caller | None = None
     payload: object = None
-    """The parsed JSON body, once dispatch has checked it against the route's schema."""
+    """The parsed JSON body, once dispatch has checked it against the route's schema; `{}` when there was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +52,18 @@ class Response:
 
     status: int = 200
     body: bytes | Iterator[bytes] = b""
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = ()
     media_type: str | None = JSON
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name, in any case."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+class Refused(Exception):
+    """HTTP itself forbids the request: a status no domain error stands for."""
+
+    def __init__(self, status: int, message: str, headers: Headers = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers

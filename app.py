@@ -1,0 +1,31 @@
+"""The Lambda door: Chalice on API Gateway over the route table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalice.app import CaseInsensitiveMapping, Chalice, Response
+from chalicelib.bootstrap import services
+
+from handlers.dispatch import dispatch
+from handlers.gateway import request_of, response_parts
+from handlers.routes import ROUTES
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+app = Chalice(app_name="slipway")
+app.api.binary_types = ["*/*"]
+
+
+def answer(**_path_parameters: str) -> Response:
+    """Answer any request: dispatch knows the row, and says 404 and 405 in our own words."""
+    request = app.current_request
+    status, headers, body = response_parts(dispatch(request_of(request.to_original_event()), services()))
+    # With binary bodies Chalice asks for an Accept header that names a binary type; most clients send none.
+    request.headers = CaseInsensitiveMapping({**request.headers, "accept": "*/*"})
+    return Response(body, headers, status)
+
+
+PATHS: dict[str, Any] = dict.fromkeys(["/", "/{proxy+}", *(route.path for route in ROUTES)])
+for path in PATHS:
+    app.route(path, methods=METHODS, name=path)(answer)

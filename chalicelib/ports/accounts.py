@@ -1,0 +1,56 @@
+"""Where accounts are kept, how passwords are checked and how sessions are written down."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from chalicelib.domain.account import Account, Session
+
+
+class AccountStore(Protocol):
+    """Accounts by name, and the secrets every instance must share."""
+
+    def get(self, name: str) -> Account | None:
+        """The account of that name, case-sensitive."""
+        ...
+
+    def put_new(self, account: Account) -> None:
+        """Add an account; raises Stale when the name is taken, and then changes nothing."""
+        ...
+
+    def any(self) -> bool:
+        """Whether there is any account at all."""
+        ...
+
+    def secret(self, name: str) -> bytes:
+        """The secret of that name, at least 32 random bytes: made once, the same for every caller from then on."""
+        ...
+
+
+class Passwords(Protocol):
+    """One-way hashes of passwords."""
+
+    def hash(self, password: str) -> str:
+        """An argon2id hash in PHC form."""
+        ...
+
+    def verify(self, password_hash: str, password: str) -> bool:
+        """Whether this is the password; a hash that cannot be read matches none."""
+        ...
+
+    def reject(self, password: str) -> None:
+        """Take as long as `verify` would: for names that have no account."""
+        ...
+
+
+class Sessions(Protocol):
+    """Sessions written into a text only we can have written."""
+
+    def write(self, session: Session) -> str:
+        """The signed text, fit for a cookie."""
+        ...
+
+    def read(self, text: str, now: datetime) -> Session | None:
+        """The session, unless it was tampered with or is over."""
+        ...

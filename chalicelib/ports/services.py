@@ -1,0 +1,119 @@
+"""What handlers may use: a Protocol of ports, met by the composition root and by the tests' fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from datetime import datetime
+from typing import Protocol
+
+from chalicelib.ports.accounts import AccountStore, Passwords, Sessions
+from chalicelib.ports.clock import Clock
+from chalicelib.ports.limits import RateLimiter
+
+
+class Settings(Protocol):
+    """What dispatch, guards and the doors read from the configuration."""
+
+    @property
+    def version(self) -> str:
+        """Of Slipway."""
+        ...
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether everybody may come in, confirmed: `DD_ANONYMOUS_AUTH_CONFIRM`."""
+        ...
+
+    @property
+    def features(self) -> Set[str]:
+        """The features that are on, such as `containeractions` and `delete`: `DD_SERVER_FEATURE_*`."""
+        ...
+
+    @property
+    def compat_wud(self) -> bool:
+        """Whether WUD's unversioned paths answer: `DD_COMPAT_WUD`."""
+        ...
+
+    @property
+    def trust_proxy(self) -> bool:
+        """Whether `X-Forwarded-*` is believed: `DD_SERVER_TRUSTPROXY`."""
+        ...
+
+    @property
+    def cors_enabled(self) -> bool:
+        """Whether other origins may read answers: `DD_SERVER_CORS_ENABLED`."""
+        ...
+
+    @property
+    def cors_origin(self) -> str:
+        """`*`, or origins separated by commas: `DD_SERVER_CORS_ORIGIN`."""
+        ...
+
+    @property
+    def cors_methods(self) -> str:
+        """Methods separated by commas: `DD_SERVER_CORS_METHODS`."""
+        ...
+
+    @property
+    def compression(self) -> bool:
+        """Whether bodies are compressed: `DD_SERVER_COMPRESSION_ENABLED`."""
+        ...
+
+    @property
+    def compression_threshold(self) -> int:
+        """Bodies of more bytes than this are compressed: `DD_SERVER_COMPRESSION_THRESHOLD`."""
+        ...
+
+    @property
+    def rate_limit_max(self) -> int:
+        """Requests per quarter of an hour and caller: `DD_SERVER_RATELIMIT_MAX`."""
+        ...
+
+    @property
+    def rate_limit_by_identity(self) -> bool:
+        """Whether callers are told apart by who they are, not by address: `DD_SERVER_RATELIMIT_IDENTITYKEYING`."""
+        ...
+
+    @property
+    def cookie_samesite(self) -> str:
+        """`lax`, `strict` or `none`: `DD_SERVER_COOKIE_SAMESITE`."""
+        ...
+
+
+class Services(Protocol):
+    """Everything a handler may reach; each is made when first asked for, so an endpoint pays only for what it uses."""
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+        ...
+
+    @property
+    def started_at(self) -> datetime:
+        """When this process started."""
+        ...
+
+    @property
+    def accounts(self) -> AccountStore:
+        """Who may come in, those that settings declare included."""
+        ...
+
+    @property
+    def passwords(self) -> Passwords:
+        """Password hashes."""
+        ...
+
+    @property
+    def sessions(self) -> Sessions:
+        """Session cookies."""
+        ...
+
+    @property
+    def limits(self) -> RateLimiter:
+        """Rate limits."""
+        ...

@@ -1,0 +1,1 @@
+"""The self-hosted door: FastAPI over the route table."""

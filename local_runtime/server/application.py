@@ -1,0 +1,34 @@
+"""The FastAPI application: the route table's rows, our OpenAPI document, and a guard for open servers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.routing import Route as AsgiRoute
+
+from chalicelib.ports.services import Services
+from handlers.dispatch import table
+from handlers.openapi import build
+from handlers.paths import Paths
+from local_runtime.server.door import HttpDoor
+from local_runtime.server.host_guard import HostGuard
+
+
+def build_app(services: Services, paths: Paths | None = None, *, loopback: bool = False) -> FastAPI:
+    """The application over these services; `loopback` says that it is bound to this machine only.
+
+    Everything the table holds, and every 404 and 405, is answered by dispatch, so FastAPI's own router needs one
+    route: rows of another kind (WebSockets, files) are added before it with `api.router.routes.insert(0, …)`.
+    """
+    api = FastAPI(title="Slipway", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    door = HttpDoor(services, paths or table())
+    api.router.routes.append(AsgiRoute("/{path:path}", endpoint=door, include_in_schema=False))
+
+    def document() -> dict[str, Any]:
+        return build(services.settings.version)
+
+    api.openapi = document  # type: ignore[method-assign]
+    if loopback and services.settings.anonymous:
+        api.add_middleware(HostGuard)
+    return api
