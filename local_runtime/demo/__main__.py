@@ -5,9 +5,20 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local_runtime.host import engine
 from local_runtime.programs import ROOT
+
+if TYPE_CHECKING:
+    from local_runtime.demo.stage import Stage
+
+
+ACTIONS = {
+    "up": "start or repair registry and containers",
+    "down": "remove all of it: containers, images, network, volume, registry",
+    "status": "show the containers (the default)",
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,10 +53,8 @@ def main(arguments: Sequence[str]) -> int:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="script/demo", description="Put up, show or remove the demo.")
     action = parser.add_mutually_exclusive_group()
-    add = {"dest": "action", "action": "store_const"}
-    action.add_argument("--up", const="up", help="start or repair registry and containers", **add)
-    action.add_argument("--down", const="down", help="remove all of it: containers, images, network, registry", **add)
-    action.add_argument("--status", const="status", help="show the containers (the default)", **add)
+    for name, text in ACTIONS.items():
+        action.add_argument(f"--{name}", dest="action", action="store_const", const=name, help=text)
     parser.add_argument("--engine", action="store_true", help="with --down: also stop an engine that we started")
     default = Path(os.environ.get("SLIPWAY_DATA", ROOT / ".slipway"))
     parser.add_argument("--data", type=Path, default=default, metavar="DIR", help=f"default: {default}")
@@ -57,7 +66,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _show(stage: "Stage") -> None:  # noqa: F821
+def _show(stage: "Stage") -> None:
     lines = stage.status()
     address = stage.registry_address()
     sys.stdout.write(f"registry  {f'http://{address}' if address else 'not running'}\n")
