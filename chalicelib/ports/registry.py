@@ -10,10 +10,11 @@ from typing import Protocol
 from chalicelib.domain.container import Platform
 from chalicelib.domain.errors import SlipwayError
 from chalicelib.domain.reference import Reference, Repository
+from chalicelib.ports.engine import RegistryAuth
 
 
 class RegistryError(SlipwayError):
-    """A registry did not give what was asked; `transient` says whether waiting helps, `retry_after` how many seconds."""
+    """A registry did not give what was asked; `transient`: waiting may help, `retry_after`: for how many seconds."""
 
     transient = False
 
@@ -56,7 +57,7 @@ class NoSuchPlatform(RegistryError):
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a reference stands for: `digest` of the index or manifest served, `platform_digest` of the manifest in it."""
+    """What a reference stands for: the `digest` served (index or manifest), and that of the platform's manifest."""
 
     digest: str
     platform_digest: str
@@ -78,17 +79,6 @@ class RegistryName:
 
     name: str
     url: str
-
-
-@dataclass(frozen=True, slots=True)
-class PullCredentials:
-    """What the engine must present to pull; kept out of logs by whoever holds it."""
-
-    username: str
-    password: str
-
-    def __repr__(self) -> str:
-        return f"PullCredentials(username={self.username!r}, password=***)"
 
 
 class Registry(Protocol):
@@ -122,7 +112,7 @@ class RegistryDirectory(Protocol):
         """The registry in charge of an image."""
         ...
 
-    def pull_credentials(self, reference: Reference) -> PullCredentials | None:
+    def pull_credentials(self, reference: Reference) -> RegistryAuth | None:
         """What the engine presents to pull the image; None to pull anonymously."""
         ...
 

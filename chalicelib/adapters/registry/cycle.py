@@ -1,0 +1,194 @@
+"""One detection cycle over all registries: each question is asked once, and less when somebody asked it lately."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import orjson
+
+from chalicelib.adapters.registry import documents
+from chalicelib.adapters.registry.client import RegistryClient
+from chalicelib.adapters.registry.coalesce import Once
+from chalicelib.adapters.registry.documents import Document
+from chalicelib.adapters.registry.published import PublishDates
+from chalicelib.domain.container import Platform
+from chalicelib.domain.reference import Reference, Repository
+from chalicelib.ports.clock import Clock
+from chalicelib.ports.registry import Answer, Manifest, RegistryCache, Resolved
+
+WEEK_SECONDS = 7 * 24 * 3600
+DAY_SECONDS = 24 * 3600
+MAX_REMEMBERED_CHARACTERS = 200_000
+"""What a shared store can take in one item; longer answers are asked for again."""
+
+
+class Cycle:
+    """A Registry for the length of one cycle. Make a new one for the next; threads may share it.
+
+    Answers about tags count for `window` (zero: they are always asked for anew), what a digest stands for for ever.
+    """
+
+    def __init__(
+        self,
+        client_for: Callable[[str], RegistryClient],
+        cache: RegistryCache,
+        clock: Clock,
+        window: timedelta,
+        dates: PublishDates,
+    ) -> None:
+        self._client_for = client_for
+        self._cache = cache
+        self._clock = clock
+        self._window = window
+        self._dates = dates
+        self._once = Once()
+
+    def tags(self, repository: Repository) -> Sequence[str]:
+        """Every tag of a repository."""
+        return self._once.get(("tags", repository), lambda: self._tags(repository))
+
+    def head(self, reference: Reference) -> str | None:
+        """The digest served for a reference, or None where the registry does not tell."""
+        if reference.digest:
+            return reference.digest
+        return self._once.get(("head", reference.repository, reference.target), lambda: self._head(reference))
+
+    def resolve(self, reference: Reference, platform: Platform) -> Resolved:
+        """The manifest of a reference for one platform. Raises NoSuchPlatform."""
+        top, manifest = self._descend(reference, platform)
+        return Resolved(top, manifest.digest)
+
+    def manifest(self, reference: Reference, platform: Platform) -> Manifest:
+        """The same with what its config tells. Raises NoSuchPlatform."""
+        top, manifest = self._descend(reference, platform)
+        config = manifest.config_digest
+        if config is None:
+            return Manifest(top, manifest.digest, manifest.image_id, manifest.created)
+        created = self._once.get(
+            ("created", reference.repository, config), lambda: self._created(reference.repository, config)
+        )
+        return Manifest(top, manifest.digest, config, created)
+
+    def published(self, reference: Reference) -> datetime | None:
+        """When a tag was pushed, where the registry can be trusted to say so."""
+        client = self._client_for(reference.host)
+        return self._once.get(
+            ("published", reference.repository, reference.target), lambda: self._dates.of(client, reference)
+        )
+
+    def _tags(self, repository: Repository) -> tuple[str, ...]:
+        client = self._client_for(repository.host)
+        key = _key("tags", client, repository.path)
+        known = self._cache.get(key)
+        if known is not None and self._is_recent(known):
+            return _tags_in(known.text)
+        fresh = client.tags(repository.path, known.etag if known else None)
+        if fresh is None and known is not None:
+            self._put(key, known.text, known.etag, DAY_SECONDS)
+            return _tags_in(known.text)
+        tags = fresh.tags if fresh else ()
+        self._put(key, "\n".join(tags), fresh.etag if fresh else None, DAY_SECONDS)
+        return tags
+
+    def _head(self, reference: Reference) -> str | None:
+        client = self._client_for(reference.host)
+        key = _key("head", client, f"{reference.path}:{reference.target}")
+        known = self._cache.get(key)
+        if known is not None and self._is_recent(known):
+            return known.text
+        digest = client.head(reference.path, reference.target)
+        if digest is not None:
+            self._put(key, digest, None, DAY_SECONDS)
+        return digest
+
+    def _descend(self, reference: Reference, platform: Platform) -> tuple[str, Document]:
+        top = self._document(reference.repository, reference.target)
+        found = self._for_platform(reference.repository, top, platform, documents.MAX_DEPTH)
+        if found is None:
+            raise documents.no_platform(platform)
+        return top.digest, found
+
+    def _for_platform(
+        self, repository: Repository, document: Document, platform: Platform, depth: int
+    ) -> Document | None:
+        if document.members is None:
+            return document
+        if depth == 0:
+            return None
+        for member in documents.members_for(document.members, platform):
+            if not member.is_index:
+                return self._document(repository, member.digest)
+            inner = self._document(repository, member.digest)
+            found = self._for_platform(repository, inner, platform, depth - 1)
+            if found is not None:
+                return found
+        return None
+
+    def _document(self, repository: Repository, target: str) -> Document:
+        return self._once.get(("manifest", repository, target), lambda: self._fetch(repository, target))
+
+    def _fetch(self, repository: Repository, target: str) -> Document:
+        client = self._client_for(repository.host)
+        key = _key("manifest", client, f"{repository.path}@{target}")
+        known = self._cache.get(key) if documents.is_digest(target) else None
+        if known is not None:
+            return documents.read(known.text.encode(), None, target)
+        body, served = client.manifest(repository.path, target)
+        document = documents.read(body, served, target)
+        if documents.is_digest(target) and document.digest == target:
+            self._put(key, body.decode(), None, WEEK_SECONDS)
+        return document
+
+    def _created(self, repository: Repository, config: str) -> datetime | None:
+        client = self._client_for(repository.host)
+        key = _key("created", client, f"{repository.path}@{config}")
+        known = self._cache.get(key)
+        if known is not None:
+            return documents.read_date(known.text)
+        body = client.config(repository.path, config)
+        created = documents.read_created(body) if body is not None else None
+        if created is not None:
+            self._put(key, created.isoformat(), None, WEEK_SECONDS)
+        return created
+
+    def _is_recent(self, answer: Answer) -> bool:
+        return self._clock.now() - answer.stored_at < self._window
+
+    def _put(self, key: str, text: str, etag: str | None, seconds: int) -> None:
+        if len(text) <= MAX_REMEMBERED_CHARACTERS:
+            self._cache.put(key, Answer(text, etag, self._clock.now()), seconds)
+
+
+class MemoryCache:
+    """A RegistryCache in this process, for as long as it runs; the oldest answers go first."""
+
+    def __init__(self, clock: Clock, max_entries: int = 5000) -> None:
+        self._clock = clock
+        self._max_entries = max_entries
+        self._lock = threading.Lock()
+        self._answers: dict[str, tuple[Answer, datetime]] = {}
+
+    def get(self, key: str) -> Answer | None:
+        """The answer kept under this key."""
+        with self._lock:
+            kept = self._answers.get(key)
+        return kept[0] if kept and kept[1] > self._clock.now() else None
+
+    def put(self, key: str, answer: Answer, keep_seconds: int) -> None:
+        """Keep an answer for that long."""
+        with self._lock:
+            self._answers.pop(key, None)
+            self._answers[key] = (answer, self._clock.now() + timedelta(seconds=keep_seconds))
+            while len(self._answers) > self._max_entries:
+                del self._answers[next(iter(self._answers))]
+
+
+def _key(kind: str, client: RegistryClient, what: str) -> str:
+    # Two accounts may see different things on one host.
+    return orjson.dumps([kind, client.instance.id, client.host, what]).decode()
+
+
+def _tags_in(text: str) -> tuple[str, ...]:
+    return tuple(text.split("\n")) if text else ()
