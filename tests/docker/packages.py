@@ -32,6 +32,19 @@ def program(name: str) -> str:
     return found
 
 
+def client() -> str:
+    """Path of the `docker` command that belongs to the engine; a newer one refuses some options on an older engine."""
+    beside = Path(program("dockerd")).parent.parent / "bin" / "docker"
+    found = str(beside) if beside.exists() else shutil.which("docker", path=SEARCH_PATH)
+    if found is None:
+        # Since Debian 13 the command is a package apart.
+        _apt_get("install", "-q", "-y", "--no-install-recommends", "docker-cli")
+        found = shutil.which("docker", path=SEARCH_PATH)
+    if found is None:
+        raise RigUnavailable("the docker command is not installed: apt-get install docker-cli")
+    return found
+
+
 def require_root() -> None:
     """Raises RigUnavailable unless we may start an engine."""
     if os.geteuid() != 0:
@@ -45,10 +58,14 @@ def install_missing() -> None:
         return
     if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
         raise RigUnavailable(f"please install: {' '.join(missing)}")
+    _apt_get("update", "-q")
+    _apt_get("install", "-q", "-y", "--no-install-recommends", *missing)
+
+
+def _apt_get(*arguments: str) -> None:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *missing]):
-        done = subprocess.run(
-            ["apt-get", *command], env=environment, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
-        )
-        if done.returncode:
-            raise RigUnavailable(f"apt-get {command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+    done = subprocess.run(
+        ["apt-get", *arguments], env=environment, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
+    )
+    if done.returncode:
+        raise RigUnavailable(f"apt-get {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}")

@@ -18,7 +18,7 @@ import httpx
 
 from tests.docker.images import make_image
 from tests.docker.network import EngineNetwork, add_network, one_rig_at_a_time, remove_network
-from tests.docker.packages import SEARCH_PATH, RigUnavailable, program, require_root
+from tests.docker.packages import SEARCH_PATH, RigUnavailable, client, program, require_root
 from tests.docker.registry import Access, ImageRegistry, IndexEntry, image_registry
 
 __all__ = [
@@ -136,9 +136,8 @@ class EngineHost:
 
     def cli(self, *arguments: str, timeout: float = 60) -> str:
         """What the `docker` command prints, for cross-checks; raises RuntimeError when it fails."""
-        docker = shutil.which("docker", path=SEARCH_PATH) or "docker"
         done = subprocess.run(
-            [docker, "--host", self.base_url, "--config", str(self.folder / "cli"), *arguments],
+            [client(), "--host", self.base_url, "--config", str(self.folder / "cli"), *arguments],
             capture_output=True,
             text=True,
             timeout=timeout,
