@@ -7,13 +7,15 @@ from typing import Any
 from chalice.app import CaseInsensitiveMapping, Chalice, Response
 from chalicelib.bootstrap import services
 
+from chalicelib.wire.log_line import adopt_lambda_log
 from handlers.dispatch import dispatch
 from handlers.gateway import request_of, response_parts
 from handlers.routes import ROUTES
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
-app = Chalice(app_name="slipway")
+adopt_lambda_log()
+app = Chalice(app_name="slipway", configure_logs=False)
 app.api.binary_types = ["*/*"]
 
 
@@ -28,4 +30,4 @@ def answer(**_path_parameters: str) -> Response:
 
 PATHS: dict[str, Any] = dict.fromkeys(["/", "/{proxy+}", *(route.path for route in ROUTES)])
 for path in PATHS:
-    app.route(path, methods=METHODS, name=path)(answer)
+    app.route(path, methods=METHODS, content_types=["*/*"], name=path)(answer)

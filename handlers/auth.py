@@ -6,6 +6,7 @@ from chalicelib.domain.account import Session
 from chalicelib.domain.errors import Unauthenticated
 from chalicelib.ports.services import Services
 from chalicelib.usecases.authenticate import check_password
+from chalicelib.usecases.create_first_account import create_first_account
 from chalicelib.usecases.open_session import open_session
 from chalicelib.wire import json
 from handlers.guards import COOKIE, credentials
@@ -54,6 +55,13 @@ def session_of(request: Request, services: Services) -> Session | None:
     """The session the request's cookie opens, for doors that take nothing else."""
     shown = credentials(request).session
     return services.sessions.read(shown, services.clock.now()) if shown else None
+
+
+def first_account(services: Services) -> str | None:
+    """The password of the `admin` that had to be made, to be shown once; nothing when none was needed."""
+    return create_first_account(
+        services.accounts, services.passwords, anonymous=services.settings.anonymous, now=services.clock.now()
+    )
 
 
 def _cookie(request: Request, services: Services, value: str, lasts: int | None) -> Headers:
