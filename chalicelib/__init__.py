@@ -1,3 +1,3 @@
-"""The application: domain, ports, use cases, wire shapes and adapters; runs in Lambda, in the server and in the executor."""
+"""The application: domain, ports, use cases, wire shapes and adapters; it runs on every host we have."""
 
 VERSION = "0.1.0"

@@ -85,6 +85,7 @@ class Settings:
     health_gate_seconds: int = 120
     update_max_concurrent: int = 4
     registry_timeout_ms: int = 30000
+    docker_config: Path | None = None
     watchers: tuple[WatcherSettings, ...] = (WatcherSettings("local"),)
     docker_actions: tuple[DockerActionSettings, ...] = (DockerActionSettings("local"),)
     registries: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
@@ -136,6 +137,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         health_gate_seconds=reader.number("DD_UPDATE_HEALTH_GATE_SECONDS", defaults.health_gate_seconds, 1, 3600),
         update_max_concurrent=reader.number("DD_UPDATE_MAX_CONCURRENT", defaults.update_max_concurrent, 0, 64) or 64,
         registry_timeout_ms=reader.number("DD_OUTBOUND_HTTP_TIMEOUT_MS", defaults.registry_timeout_ms, 100, 600_000),
+        docker_config=_docker_config(reader),
         watchers=_watchers(reader, problems),
         docker_actions=_docker_actions(reader, problems),
         registries=reader.tree("DD_REGISTRY_"),
@@ -292,6 +294,13 @@ def _docker_action(reader: _Reader, name: str, prefix: str) -> DockerActionSetti
         dry_run=reader.flag(f"{prefix}DRYRUN", False),
         backup_count=reader.number(f"{prefix}BACKUPCOUNT", 3, 1, 100),
     )
+
+
+def _docker_config(reader: _Reader) -> Path | None:
+    """Docker's own credentials: `DOCKER_CONFIG`, else `~/.docker`, when there are any."""
+    folder = reader.get("DOCKER_CONFIG") or (Path(reader.text("HOME", "/nonexistent")) / ".docker")
+    file = Path(folder) / "config.json"
+    return file if file.is_file() else None
 
 
 def _basic_users(reader: _Reader) -> dict[str, str]:

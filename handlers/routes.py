@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handlers import auth, system
+from handlers.container_routes import CONTAINERS, WUD
 from handlers.route import Answer, Route
 
 SYSTEM: tuple[Route, ...] = (
@@ -91,4 +92,4 @@ AUTH: tuple[Route, ...] = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = (*SYSTEM, *AUTH)
+ROUTES: tuple[Route, ...] = (*SYSTEM, *AUTH, *CONTAINERS, *WUD)

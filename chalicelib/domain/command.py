@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from chalicelib.domain.container import Identity
 
 LEASE = timedelta(seconds=30)
 """How long a claim holds without being renewed."""
 RENEWAL = timedelta(seconds=10)
 RETENTION = timedelta(hours=1)
 """How long an ended command can still be asked for its result."""
+STALE = timedelta(minutes=5)
+"""A command nobody has begun by then is refused: nobody expects a container to stop an hour after asking."""
 
 
 class CommandKind(StrEnum):
@@ -55,8 +59,44 @@ class Command:
         """Whether a result stands."""
         return self.state in (CommandState.DONE, CommandState.FAILED)
 
+    def stale(self, now: datetime) -> bool:
+        """Whether it comes too late to be begun."""
+        return self.attempts <= 1 and now - self.created_at > STALE
+
     def claimable(self, now: datetime) -> bool:
         """Whether nobody works on it: fresh, or its worker's lease ran out."""
         if self.state is CommandState.QUEUED:
             return True
         return self.state is CommandState.RUNNING and (self.lease_until is None or self.lease_until < now)
+
+
+def about(identity: Identity, container_id: str) -> dict[str, Any]:
+    """Arguments of a command about one container, known to its asker by that Docker id."""
+    return {"watcher": identity.watcher, "name": identity.name, "container_id": container_id}
+
+
+def subject(command: Command) -> tuple[Identity, str]:
+    """The container such a command is about."""
+    arguments = command.arguments
+    return Identity(command.agent, arguments["watcher"], arguments["name"]), arguments["container_id"]
+
+
+def about_operation(identity: Identity, container_id: str, operation_id: str) -> dict[str, Any]:
+    """Arguments of a command to carry out, or to bring to its end, one operation."""
+    return about(identity, container_id) | {"operation_id": operation_id}
+
+
+def operation_of(command: Command) -> str:
+    """The operation such a command is about."""
+    return str(command.arguments["operation_id"])
+
+
+def about_each(identities: Sequence[Identity]) -> dict[str, Any]:
+    """Arguments of a check of just these containers; a check without arguments is of everything."""
+    return {"keys": [identity.key for identity in identities]}
+
+
+def subjects(command: Command) -> list[Identity] | None:
+    """The containers to check; None for all."""
+    keys = command.arguments.get("keys")
+    return None if keys is None else [Identity.of(command.agent, key) for key in keys]

@@ -91,7 +91,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class UpdateKind:
-    """How the candidate differs: `kind` is tag, digest or unknown; `semver_diff` is a step of the version or unknown."""
+    """How it differs: `kind` is tag, digest or unknown; `semver_diff` is a step of a version or unknown."""
 
     kind: str = "unknown"
     local_value: str | None = None
@@ -169,7 +169,8 @@ class Container:
     candidate: Candidate | None = None
     """Present exactly while `update` is a raw update; suppression by policy is computed when read."""
     link: str | None = None
-    checked_at: datetime | None = None
+    former_ids: tuple[str, ...] = ()
+    """The engine's ids this container had before Slipway replaced it, newest first."""
     applied_at: datetime | None = None
     """When Slipway last replaced this container: a check that began earlier must not write its result."""
 

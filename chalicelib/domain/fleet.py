@@ -32,6 +32,9 @@ class Listing:
     group: str | None
     severe: bool
     """Whether the last scan of the running image found a critical or high vulnerability."""
+    reference: str
+    """What the engine pulled for it."""
+    former_ids: tuple[str, ...]
     name_key: NameKey
     read: Callable[[], Document]
 
@@ -61,6 +64,17 @@ class Fleet:
     def find(self, container_id: str) -> Entry | None:
         """The container with exactly this Docker id."""
         return self.by_id.get(container_id)
+
+    def find_successor(self, container_id: str) -> Entry | None:
+        """The container that has, or once had, this Docker id."""
+        found = self.find(container_id)
+        if found is not None:
+            return found
+        return next((entry for entry in self.entries if container_id in entry.listing.former_ids), None)
+
+    def at(self, identity: Identity) -> Entry | None:
+        """The container of this identity."""
+        return next((entry for entry in self.entries if entry.listing.identity == identity), None)
 
 
 def assemble(entries: list[Entry], mark: str) -> Fleet:

@@ -71,6 +71,9 @@ class Operation:
     was_running: bool | None = None
     old_stopped: bool = False
     new_container_id: str | None = None
+    new_image_id: str | None = None
+    committed: bool = False
+    """Set before the old container is removed: from here on the new one is the one to keep."""
     bound_digest: str | None = None
     reason_code: str | None = None
     last_error: str | None = None

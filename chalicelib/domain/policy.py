@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.domain.container import NO_UPDATE, Candidate
+from chalicelib.domain.container import Candidate
 
 DEFAULT_MIN_AGE_DAYS = 7
 _DAY = timedelta(days=1)
@@ -80,7 +80,7 @@ def maturity(since: timedelta) -> str:
 
 def standing(candidate: Candidate | None, policy: Policy, now: datetime) -> Standing:
     """How the candidate stands now under that policy."""
-    if candidate is None or candidate.kind == NO_UPDATE:
+    if candidate is None:
         return NO_CANDIDATE
     held = suppression(candidate, policy, now)
     if held is not None:

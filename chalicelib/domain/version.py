@@ -34,7 +34,9 @@ _COMPANION = (
 _LITERAL = rf"(?<![a-z0-9]){_ARCHITECTURE}(?![a-z0-9])|(?<![a-z]){_COMPANION}[-_]?\d+(?:\.\d+)*"
 _COMMIT = r"(?<![a-z0-9])g?(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{7,40}(?![a-z0-9])"
 _SUFFIX_TOKEN = re.compile(rf"(?P<literal>{_LITERAL})|(?P<commit>{_COMMIT})|(?P<number>\d+)")
-_LEADING_LITERAL = re.compile(rf"(?:{_LITERAL})[-_.](?=v?[a-z.-]*\d)", re.IGNORECASE)
+_LEADING_LITERAL = re.compile(
+    rf"{_ARCHITECTURE}(?:[-_.]|$)|{_COMPANION}[-_]?\d+(?:\.\d+)*[-_.](?=v?[a-z.-]*\d)", re.IGNORECASE
+)
 _SHAPE = re.compile(r"(?P<prefix>\D*)(?P<runs>\d+(?:\.\d+)*)(?P<suffix>.*)", re.DOTALL)
 _MONTH, _DAY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _DASHED_DATE = re.compile(rf"((?:19|20)\d\d)-({_MONTH})-({_DAY})(?!\d)")
@@ -167,7 +169,8 @@ def difference(current: str, candidate: str) -> str:
 
 def is_plain_release(version: Version) -> bool:
     """Whether the tag is a release and nothing else: `1.2.3` or `v1.2.3`."""
-    return version.prefix in ("", "v") and not version.suffix and len(version.runs) == 3
+    plain = version.spelling is Spelling.DOTTED and len(version.runs) == 3
+    return plain and version.prefix in ("", "v") and not version.suffix
 
 
 def _runs_at(tag: str, found: re.Match[str]) -> tuple[Spelling, tuple[str, ...], int]:

@@ -9,6 +9,8 @@ from typing import Protocol
 from chalicelib.ports.accounts import AccountStore, Passwords, Sessions
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.limits import RateLimiter
+from chalicelib.ports.queues import Queue
+from chalicelib.ports.stores import AgentStore, CommandStore, FleetReader, OperationStore
 
 
 class Settings(Protocol):
@@ -75,6 +77,11 @@ class Settings(Protocol):
         ...
 
     @property
+    def command_wait_seconds(self) -> float:
+        """How long a request waits for its host: `DD_SERVER_COMMAND_WAIT_SECONDS`."""
+        ...
+
+    @property
     def cookie_samesite(self) -> str:
         """`lax`, `strict` or `none`: `DD_SERVER_COOKIE_SAMESITE`."""
         ...
@@ -116,4 +123,29 @@ class Services(Protocol):
     @property
     def limits(self) -> RateLimiter:
         """Rate limits."""
+        ...
+
+    @property
+    def fleet(self) -> FleetReader:
+        """The reading side of containers."""
+        ...
+
+    @property
+    def operations(self) -> OperationStore:
+        """What was done to containers."""
+        ...
+
+    @property
+    def commands(self) -> CommandStore:
+        """Orders and their results."""
+        ...
+
+    @property
+    def agents(self) -> AgentStore:
+        """Executors."""
+        ...
+
+    @property
+    def queue(self) -> Queue:
+        """Wake-ups for executors."""
         ...

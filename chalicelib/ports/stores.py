@@ -106,6 +106,10 @@ class CommandStore(Protocol):
         """Store its end; False when the claim was lost meanwhile."""
         ...
 
+    def release(self, agent: str, owner: str) -> None:
+        """End the leases of an owner that is known to be gone, so that its commands can be claimed at once."""
+        ...
+
     def waiting(self, agent: str, now: datetime) -> list[Command]:
         """Every command of the agent that can be claimed, oldest first."""
         ...
@@ -119,7 +123,7 @@ class AgentStore(Protocol):
     """Executors and what they report of themselves."""
 
     def report(self, agent: Agent, seen_at: datetime) -> None:
-        """Store a heartbeat of that moment with what the agent says of its watchers; its `changes` are left as they are."""
+        """Store a heartbeat of that moment with what the agent says of itself; its `changes` stay as they are."""
         ...
 
     def all(self) -> list[Agent]:
@@ -130,8 +134,8 @@ class AgentStore(Protocol):
 class AuditStore(Protocol):
     """What was done; rows expire after thirty days."""
 
-    def add(self, entry: AuditEntry) -> None:
-        """Append one row; adding the same id again changes nothing."""
+    def add(self, entries: Sequence[AuditEntry]) -> None:
+        """Append rows; adding the same one again changes nothing."""
         ...
 
     def newest(self, agents: Sequence[str], limit: int) -> list[AuditEntry]:

@@ -38,7 +38,7 @@ def detect(container: Container, registry: Registry, *, compile: PatternCompiler
     with digests alone leaves the tags found. The clock of a candidate that is known already runs on.
     """
     try:
-        rules = _rules(container, compile)
+        rules = tag_rules(container, compile)
     except BadPattern as error:
         return replace(container, error=str(error), result=container.result or Result())
     container = _reread(container, rules.transform)
@@ -82,7 +82,7 @@ def _ask(container: Container, source: Reference, registry: Registry, rules: Tag
     return _settle(container, result, rules, error, now)
 
 
-def _rules(container: Container, compile: PatternCompiler) -> TagRules:
+def tag_rules(container: Container, compile: PatternCompiler) -> TagRules:
     """The operator's patterns, compiled. A broken filter is ignored with a warning, a broken transform raises."""
     wishes = container.wishes
     found = {}

@@ -101,9 +101,9 @@ def facts(container: Container) -> Json:
             "made": moment.write_optional(container.image.created),
             "w": container.labels.get("dd.watch", container.labels.get("wud.watch", "")).lower() == "true" or None,
             "wish": _present_members({name: getattr(container.wishes, name) for name in _PRIVATE_WISHES}) or None,
-            "chk": moment.write_optional(container.checked_at),
             "app": moment.write_optional(container.applied_at),
             "ref": container.image.reference or None,
+            "was": list(container.former_ids) or None,
         }
     )
 
@@ -123,6 +123,8 @@ def listing(identity: Identity, stored: Json, read: Callable[[], Mapping[str, An
         watched=stored.get("w", False),
         group=stored.get("wish", {}).get("group"),
         severe=stored.get("sev", False),
+        reference=stored.get("ref", ""),
+        former_ids=tuple(stored.get("was", ())),
         name_key=name_key(identity.name),
         read=read,
     )
@@ -148,7 +150,7 @@ def read_container(identity: Identity, stored: Json, body: Mapping[str, Any]) ->
         update=update,
         candidate=_candidate(stored, update),
         link=body.get("link"),
-        checked_at=moment.read_optional(stored.get("chk")),
+        former_ids=tuple(stored.get("was", ())),
         applied_at=moment.read_optional(stored.get("app")),
     )
 

@@ -23,6 +23,8 @@ _PLAIN = {
     "oldContainerWasRunning": "was_running",
     "oldContainerStopped": "old_stopped",
     "newContainerId": "new_container_id",
+    "newImageId": "new_image_id",
+    "committed": "committed",
     "boundDigest": "bound_digest",
     "reasonCode": "reason_code",
     "lastError": "last_error",

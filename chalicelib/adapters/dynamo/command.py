@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pynamodb.expressions.condition import Condition
 
@@ -73,6 +73,12 @@ class DynamoCommands:
             return False
         return True
 
+    def release(self, agent: str, owner: str) -> None:
+        """End the leases of an owner that is known to be gone."""
+        for command in self._all(agent):
+            if command.state is CommandState.RUNNING and command.owner == owner:
+                self.renew(command, datetime.fromtimestamp(0, UTC))
+
     def waiting(self, agent: str, now: datetime) -> list[Command]:
         """Every command of the agent that can be claimed, oldest first."""
         found = [command for command in self._all(agent) if command.claimable(now)]
@@ -128,5 +134,5 @@ def _read(item: CommandModel) -> Command:
         ended_at=moment.read_optional(item.ended_at),
     )
     if item.lease_until is not None:
-        command = replace(command, lease_until=datetime.fromtimestamp(item.lease_until, tz=command.created_at.tzinfo))
+        command = replace(command, lease_until=datetime.fromtimestamp(item.lease_until, UTC))
     return command

@@ -1,0 +1,190 @@
+"""The composition root: settings and adapters put together, each made when it is first asked for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.adapters.accounts_configured import ConfiguredAccounts
+from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.limits_memory import MemoryRateLimiter
+from chalicelib.adapters.passwords_argon2 import Argon2Passwords
+from chalicelib.adapters.sessions_signed import SignedSessions
+from chalicelib.config import Settings, load
+from chalicelib.domain.account import Account, phc
+from chalicelib.ports.accounts import AccountStore
+from chalicelib.ports.patterns import PatternCompiler
+from chalicelib.ports.queues import Queue
+from chalicelib.ports.stores import (
+    AgentStore,
+    AuditStore,
+    BackupStore,
+    CommandStore,
+    ContainerStore,
+    FleetReader,
+    OperationStore,
+    PolicyStore,
+)
+
+if TYPE_CHECKING:
+    from chalicelib.adapters.dynamo.models import Tables
+    from chalicelib.adapters.registry.registries import Registries
+
+_POOL = 64
+_LONG_POLL_SECONDS = 30
+
+
+class Services:
+    """Everything an entry point may reach."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self.started_at: datetime = self.clock.now()
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The tables, made first where that is ours to do."""
+        from chalicelib.adapters.dynamo.models import Tables
+        from chalicelib.adapters.dynamo.tables import create_missing
+        from chalicelib.adapters.dynamo.trouble import translated
+
+        tables = Tables(self._client("dynamodb"), self.settings.region, self.settings.table_prefix)
+        if self.settings.create_tables:
+            with translated("the tables"):
+                create_missing(tables)
+        return tables
+
+    @cached_property
+    def fleet(self) -> FleetReader:
+        """The reading side."""
+        from chalicelib.adapters.dynamo.fleet import DynamoFleet
+
+        return DynamoFleet(self.tables, self.clock)
+
+    @cached_property
+    def containers(self) -> ContainerStore:
+        """The executor's side of containers."""
+        from chalicelib.adapters.dynamo.container import DynamoContainers
+
+        return DynamoContainers(self.tables)
+
+    @cached_property
+    def operations(self) -> OperationStore:
+        """Ledgers."""
+        from chalicelib.adapters.dynamo.operation import DynamoOperations
+
+        _ = self.tables
+        return DynamoOperations(self.settings.operations_kept, self.settings.operations_days)
+
+    @cached_property
+    def policies(self) -> PolicyStore:
+        """Update policies."""
+        from chalicelib.adapters.dynamo.policy import DynamoPolicies
+
+        _ = self.tables
+        return DynamoPolicies()
+
+    @cached_property
+    def commands(self) -> CommandStore:
+        """Commands."""
+        from chalicelib.adapters.dynamo.command import DynamoCommands
+
+        _ = self.tables
+        return DynamoCommands()
+
+    @cached_property
+    def agents(self) -> AgentStore:
+        """Agents."""
+        from chalicelib.adapters.dynamo.agent import DynamoAgents
+
+        _ = self.tables
+        return DynamoAgents()
+
+    @cached_property
+    def audit(self) -> AuditStore:
+        """The audit log."""
+        from chalicelib.adapters.dynamo.audit import DynamoAudit
+
+        _ = self.tables
+        return DynamoAudit()
+
+    @cached_property
+    def backups(self) -> BackupStore:
+        """Remembered images."""
+        from chalicelib.adapters.dynamo.backup import DynamoBackups
+
+        _ = self.tables
+        return DynamoBackups()
+
+    @cached_property
+    def queue(self) -> Queue:
+        """Wake-ups."""
+        from chalicelib.adapters.sqs.queue import SqsQueue
+
+        return SqsQueue(self._client("sqs"), self.settings.queue_prefix, create=self.settings.create_tables)
+
+    @cached_property
+    def accounts(self) -> AccountStore:
+        """Who may come in."""
+        from chalicelib.adapters.dynamo.account import DynamoAccounts
+
+        _ = self.tables
+        declared = [Account(name, phc(hashed)) for name, hashed in self.settings.basic_users.items()]
+        return ConfiguredAccounts(declared, DynamoAccounts())
+
+    @cached_property
+    def passwords(self) -> Argon2Passwords:
+        """Password hashes."""
+        return Argon2Passwords()
+
+    @cached_property
+    def sessions(self) -> SignedSessions:
+        """Session cookies, signed with the configured secret or with one all instances share."""
+        secret = self.settings.session_secret
+        return SignedSessions(secret.encode() if secret else self.accounts.secret("session"))
+
+    @cached_property
+    def limits(self) -> MemoryRateLimiter:
+        """Rate limits."""
+        return MemoryRateLimiter()
+
+    @cached_property
+    def registries(self) -> Registries:
+        """Image registries; only executors ask them."""
+        from chalicelib.adapters.registry.registries import Registries
+
+        return Registries(
+            self.settings.registries,
+            self.clock,
+            docker_config=self.settings.docker_config,
+            timeout=self.settings.registry_timeout_ms / 1000,
+        )
+
+    @cached_property
+    def patterns(self) -> PatternCompiler:
+        """What operators write in labels, compiled."""
+        from chalicelib.adapters.patterns import Re2Patterns
+
+        return Re2Patterns()
+
+    def _client(self, service: str) -> Any:
+        import botocore.session
+        from botocore.config import Config
+
+        config = Config(
+            region_name=self.settings.region,
+            max_pool_connections=_POOL,
+            connect_timeout=5,
+            read_timeout=_LONG_POLL_SECONDS,
+            retries={"mode": "standard", "max_attempts": 4},
+            parameter_validation=False,
+        )
+        return botocore.session.get_session().create_client(service, config=config)
+
+
+@cache
+def services() -> Services:
+    """The services of this process, by its environment. Raises BadSetting."""
+    return Services(load())

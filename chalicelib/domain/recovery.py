@@ -1,0 +1,127 @@
+"""What to do about an operation that did not go through, from what stands on the host: the one undo of an update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from chalicelib.domain.operation import Operation, Phase
+
+
+class Step(Enum):
+    """One idempotent act on the host."""
+
+    REMOVE_NEW = auto()
+    RESTORE_NAME = auto()
+    START_OLD = auto()
+    START_NEW = auto()
+    REMOVE_OLD = auto()
+
+
+class Course(Enum):
+    """How it goes on after the steps."""
+
+    END = auto()
+    BEGIN_AGAIN = auto()
+    """Nothing on the host has been touched."""
+    RESUME_GATE = auto()
+    """The new container runs; all that is missing is its proof."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A container as it stands on the host."""
+
+    id: str
+    name: str
+    running: bool
+    health: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What stands for an operation: the old container, the new one, and a stranger under the original name."""
+
+    old: Seen | None = None
+    new: Seen | None = None
+    stranger: Seen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in order, then the course; `end` is the last phase when the course ends there."""
+
+    steps: tuple[Step, ...] = ()
+    course: Course = Course.END
+    end: Phase = Phase.ROLLED_BACK
+    problem: str | None = None
+
+
+_AT_THE_GATE = (Phase.NEW_STARTED, Phase.HEALTH_GATE)
+
+
+def plan(operation: Operation, seen: Observed, *, failed: bool) -> Plan:
+    """How to end the operation well.
+
+    `failed` says that the update itself went wrong; otherwise its executor died, and what was fine may go on.
+    """
+    if operation.committed and seen.new is not None:
+        return Plan((*_run_new(operation, seen.new), *_drop_old(seen)), end=Phase.SUCCEEDED)
+    if seen.old is None:
+        return _without_old(operation, seen)
+    if not failed and not operation.committed:
+        if _untouched(operation, seen):
+            return Plan(course=Course.BEGIN_AGAIN)
+        if _provable(operation, seen):
+            return Plan(course=Course.RESUME_GATE)
+    if failed and _untouched(operation, seen):
+        return Plan(end=Phase.FAILED)
+    return _roll_back(operation, seen.old, seen)
+
+
+def _roll_back(operation: Operation, old: Seen, seen: Observed) -> Plan:
+    steps: list[Step] = []
+    if seen.new is not None:
+        steps.append(Step.REMOVE_NEW)
+    misnamed = old.name != operation.identity.name
+    if misnamed and seen.stranger is None:
+        steps.append(Step.RESTORE_NAME)
+    if operation.was_running and not old.running:
+        steps.append(Step.START_OLD)
+    if misnamed and seen.stranger is not None:
+        problem = f"another container took the name {operation.identity.name}; the old one runs as {old.name}"
+        return Plan(tuple(steps), end=Phase.ROLLBACK_FAILED, problem=problem)
+    return Plan(tuple(steps))
+
+
+def _without_old(operation: Operation, seen: Observed) -> Plan:
+    """The old container is gone: whatever is left under the name must run."""
+    if seen.new is not None:
+        return Plan(_run_new(operation, seen.new), end=Phase.SUCCEEDED)
+    problem = "the container and its replacement are both gone"
+    return Plan(end=Phase.ROLLBACK_FAILED, problem=problem)
+
+
+def _run_new(operation: Operation, new: Seen) -> tuple[Step, ...]:
+    return (Step.START_NEW,) if operation.was_running and not new.running else ()
+
+
+def _drop_old(seen: Observed) -> tuple[Step, ...]:
+    return (Step.REMOVE_OLD,) if seen.old is not None else ()
+
+
+def _untouched(operation: Operation, seen: Observed) -> bool:
+    old = seen.old
+    if operation.temp_name is None:
+        return True
+    return (
+        old is not None
+        and old.name == operation.identity.name
+        and seen.new is None
+        and (old.running or not operation.was_running)
+    )
+
+
+def _provable(operation: Operation, seen: Observed) -> bool:
+    new = seen.new
+    return operation.phase in _AT_THE_GATE and new is not None and new.running and new.health != "unhealthy"

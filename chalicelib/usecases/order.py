@@ -1,0 +1,72 @@
+"""Give an executor an order and wait, within bounds, for what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from chalicelib.domain.agent import Agent
+from chalicelib.domain.command import Command, CommandKind
+from chalicelib.domain.errors import Failed, Unavailable
+from chalicelib.ports.clock import Clock
+from chalicelib.ports.queues import Queue
+from chalicelib.ports.stores import AgentStore, CommandStore
+
+_FIRST_PAUSE = 0.005
+_GROWTH = 1.6
+_LONGEST_PAUSE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """What it takes to give orders. `patience` bounds the wait for their end."""
+
+    agents: AgentStore
+    commands: CommandStore
+    queue: Queue
+    clock: Clock
+    patience: timedelta
+
+    def order(
+        self, agent: str, kind: CommandKind, arguments: Mapping[str, Any], *, command_id: str | None = None
+    ) -> Command:
+        """Write the command down and wake the agent's executor. The item is the truth: a lost wake-up is no loss."""
+        command = Command(
+            id=command_id or self.clock.new_id(),
+            agent=agent,
+            kind=kind,
+            created_at=self.clock.now(),
+            arguments=arguments,
+        )
+        self.commands.submit(command)
+        with suppress(Unavailable):
+            self.queue.wake(agent, command.id)
+        return command
+
+    def wait(self, command: Command) -> Command:
+        """The command as it stands when it has ended, or when patience has."""
+        until = self.clock.now() + self.patience
+        pause = _FIRST_PAUSE
+        while True:
+            current = self.commands.get(command.agent, command.id) or command
+            left = (until - self.clock.now()).total_seconds()
+            if current.ended or left <= 0:
+                return current
+            self.clock.sleep(min(pause, left))
+            pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+
+    def require_connected(self, name: str) -> Agent:
+        """The agent, heard of lately. Raises Failed: an order to nobody would only keep its asker waiting."""
+        now = self.clock.now()
+        agent = next((agent for agent in self.agents.all() if agent.name == name), None)
+        if agent is None or not agent.connected(now):
+            raise Failed(f"Agent {name} is not connected. Start its executor, then try again.")
+        return agent
+
+    def connected(self) -> Sequence[Agent]:
+        """Every agent heard of lately."""
+        now = self.clock.now()
+        return [agent for agent in self.agents.all() if agent.connected(now)]

@@ -1,0 +1,78 @@
+"""Ask for a container to be moved to its candidate: every refusal first, then one open operation and one command."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from chalicelib.domain.command import Command, CommandKind, about_operation
+from chalicelib.domain.container import UpdateKind
+from chalicelib.domain.errors import Invalid, NotFound
+from chalicelib.domain.fleet import Entry
+from chalicelib.domain.operation import Operation
+from chalicelib.domain.reference import Reference
+from chalicelib.ports.stores import OperationStore
+from chalicelib.usecases.order import Ordering
+
+DOCKER_TYPES = ("docker", "dockercompose")
+
+_HELD_BACK = {
+    "snoozed": "it is snoozed",
+    "immature": "it is not old enough for the maturity policy",
+    "skipped-tag": "that tag is skipped",
+    "skipped-digest": "that digest is skipped",
+}
+
+
+def request_update(entry: Entry, ordering: Ordering, operations: OperationStore) -> Command:
+    """The command that updates this container.
+
+    Raises Invalid when there is nothing to move to, NotFound without a docker trigger, Conflict while an operation is
+    open, Failed when the agent is not connected.
+    """
+    now = ordering.clock.now()
+    listing = entry.listing
+    _require_candidate(entry, now)
+    agent = ordering.require_connected(listing.identity.agent)
+    trigger = next((one for one in agent.facts.get("triggers", ()) if one.get("type") in DOCKER_TYPES), None)
+    if trigger is None:
+        raise NotFound(f"No docker trigger is configured for {listing.identity.name}; add one with DD_ACTION_DOCKER_*.")
+    operation = operations.open(
+        Operation(
+            id=ordering.clock.new_id(),
+            identity=listing.identity,
+            container_id=listing.id,
+            created_at=now,
+            updated_at=now,
+            trigger=str(trigger["id"]),
+            from_version=listing.update.local_value or listing.tag,
+            to_version=listing.update.remote_value or listing.tag,
+            target_image=target(listing.reference, listing.update).familiar,
+        )
+    )
+    return ordering.order(
+        listing.identity.agent,
+        CommandKind.UPDATE,
+        about_operation(listing.identity, listing.id, operation.id),
+        command_id=operation.id,
+    )
+
+
+def target(reference: str, update: UpdateKind) -> Reference:
+    """What to pull: the running name with the new tag; a name pinned to a digest moves to the new digest."""
+    running = Reference.parse(reference)
+    if update.kind == "tag" and update.remote_value:
+        return running.with_tag(update.remote_value)
+    if running.digest is not None and update.remote_value:
+        return running.with_digest(update.remote_value)
+    return running
+
+
+def _require_candidate(entry: Entry, now: datetime) -> None:
+    standing = entry.standing(now)
+    if standing.update_available:
+        return
+    name = entry.listing.identity.name
+    if standing.suppressed_by is None:
+        raise Invalid(f"No update is available for {name}.")
+    why = _HELD_BACK[standing.suppressed_by]
+    raise Invalid(f"No update is available for {name}: the candidate is held back, {why}.")

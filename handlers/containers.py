@@ -1,0 +1,91 @@
+"""Reading containers: the list, one of them, the summary, and the history of updates."""
+
+from __future__ import annotations
+
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.fleet import Entry
+from chalicelib.domain.query import ContainerQuery, select
+from chalicelib.domain.summary import summarise
+from chalicelib.ports.services import Services
+from chalicelib.wire import container as wire
+from chalicelib.wire import operation as operation_wire
+from chalicelib.wire import query as query_wire
+from chalicelib.wire import summary as summary_wire
+from chalicelib.wire.page import envelope
+from handlers.http import Request
+
+LIST_PATH = "/api/v1/containers"
+
+
+def list_containers(request: Request, services: Services) -> object:
+    """One page of containers."""
+    return page(request, services, query_wire.containers(request.query))
+
+
+def page(request: Request, services: Services, query: ContainerQuery) -> object:
+    """The list envelope for a query that has been understood."""
+    now = services.clock.now()
+    chosen = select(services.fleet.fleet(), query, now)
+    data = [
+        wire.present(entry, entry.standing(now), vulnerabilities=query.include_vulnerabilities)
+        for entry in chosen.entries
+    ]
+    return envelope(
+        data, total=chosen.total, limit=chosen.limit, offset=chosen.offset, path=LIST_PATH, query=request.query
+    )
+
+
+def list_bare(_request: Request, services: Services) -> object:
+    """Every container in a bare array, as WUD's clients read it."""
+    now = services.clock.now()
+    chosen = select(services.fleet.fleet(), ContainerQuery(), now)
+    return [wire.present(entry, entry.standing(now)) for entry in chosen.entries]
+
+
+def get_container(request: Request, services: Services) -> object:
+    """One container, whole."""
+    return show(find(request, services), services)
+
+
+def summary(_request: Request, services: Services) -> object:
+    """The counts a dashboard's side bar shows."""
+    return summary_wire.write(summarise(services.fleet.fleet(), services.clock.now()))
+
+
+def list_operations(request: Request, services: Services) -> object:
+    """The update history of a container, newest first."""
+    entry = find(request, services)
+    limit, offset = query_wire.paging(request.query)
+    history = sorted(services.operations.history(entry.listing.identity), key=lambda one: one.updated_at, reverse=True)
+    chosen = history[offset : offset + limit if limit else None]
+    return envelope(
+        [operation_wire.write(one) for one in chosen],
+        total=len(history),
+        limit=limit,
+        offset=offset,
+        path=f"{LIST_PATH}/{entry.listing.id}/update-operations",
+        query=request.query,
+    )
+
+
+def get_operation(request: Request, services: Services) -> object:
+    """One operation, also under an id the container had before that operation."""
+    entry = services.fleet.fleet().find_successor(request.path_params["id"])
+    operation_id = request.path_params["operationId"]
+    found = services.operations.get(entry.listing.identity, operation_id) if entry else None
+    if found is None:
+        raise NotFound(f"No operation {operation_id} is known for this container.")
+    return operation_wire.write(found)
+
+
+def find(request: Request, services: Services) -> Entry:
+    """The container the path names by its full Docker id. Raises NotFound."""
+    entry = services.fleet.fleet().find(request.path_params["id"])
+    if entry is None:
+        raise NotFound("No container has this id. Ids are the engine's, in full; a recreated container has a new one.")
+    return entry
+
+
+def show(entry: Entry, services: Services) -> object:
+    """One container as it stands."""
+    return wire.present(entry, entry.standing(services.clock.now()))

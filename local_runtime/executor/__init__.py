@@ -1,0 +1,1 @@
+"""The program beside a Docker engine: it watches containers, carries out commands and never serves HTTP."""

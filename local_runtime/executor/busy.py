@@ -1,0 +1,51 @@
+"""Which containers are being changed right now, so that nobody writes about them what is no longer true."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from chalicelib.domain.container import Identity
+
+
+class Busy:
+    """One lock per identity, and a count of how often each has been changed."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[Identity, threading.RLock] = {}
+        self._held: dict[Identity, int] = {}
+        self._changes: dict[Identity, int] = {}
+
+    @contextmanager
+    def hold(self, identity: Identity) -> Iterator[None]:
+        """Change this container alone; whoever else wants to waits."""
+        with self._guard:
+            lock = self._locks.setdefault(identity, threading.RLock())
+        with lock:
+            with self._guard:
+                self._held[identity] = self._held.get(identity, 0) + 1
+            try:
+                yield
+            finally:
+                with self._guard:
+                    self._held[identity] -= 1
+                    self._changes[identity] = self._changes.get(identity, 0) + 1
+
+    def held(self, identity: Identity) -> bool:
+        """Whether it is being changed."""
+        with self._guard:
+            return self._held.get(identity, 0) > 0
+
+    def changes(self) -> dict[Identity, int]:
+        """How often each container has been changed so far."""
+        with self._guard:
+            return dict(self._changes)
+
+    def unchanged(self, identity: Identity, before: dict[Identity, int]) -> bool:
+        """Whether what was seen of it at the time of `before` still holds."""
+        with self._guard:
+            if self._held.get(identity, 0) > 0:
+                return False
+            return self._changes.get(identity, 0) == before.get(identity, 0)

@@ -1,0 +1,154 @@
+"""From the engine's documents to a container as we know it: a pure mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain import labels as label_rules
+from chalicelib.domain.candidate import Transform, read_tag, watches_digest
+from chalicelib.domain.container import Container, Details, Digest, EnvEntry, Identity, Image, Platform, Wishes
+from chalicelib.domain.environment import is_sensitive
+from chalicelib.domain.reference import Reference, choose_reference, own_digest
+from chalicelib.ports.registry import RegistryName
+
+Document = Mapping[str, Any]
+
+_NO_DATE = "0001-01-01T00:00:00Z"
+_HEALTH = frozenset({"starting", "healthy", "unhealthy"})
+
+
+def describe(
+    inspect: Document,
+    image: Document,
+    identity: Identity,
+    *,
+    name_of: Callable[[Reference], RegistryName],
+    transform: Callable[[str | None], Transform],
+) -> Container:
+    """The container these two inspect documents describe, before anything is known of newer images.
+
+    `name_of` says which registry is in charge; `transform` compiles the operator's tag transform.
+    """
+    config = inspect["Config"]
+    labels = dict(config.get("Labels") or {})
+    wishes = label_rules.wishes(labels)
+    state = inspect["State"]
+    return Container(
+        identity=identity,
+        id=inspect["Id"],
+        display_name=label_rules.label(labels, "display.name") or identity.name,
+        display_icon=label_rules.label(labels, "display.icon") or label_rules.DEFAULT_ICON,
+        status=state.get("Status", "unknown"),
+        health=health(state),
+        wishes=wishes,
+        labels=labels,
+        details=details(inspect),
+        image=_image(config["Image"], image, wishes, name_of, transform(wishes.transform_tags)),
+    )
+
+
+def runtime_facts(container: Container, fresh: Container) -> Container:
+    """`container` with everything the engine says now, and everything the last check found.
+
+    Findings about another image are not carried over: they belong to what ran before.
+    """
+    kept = replace(
+        fresh,
+        former_ids=container.former_ids,
+        applied_at=container.applied_at,
+    )
+    if not _runs_the_same(container, fresh):
+        return kept
+    digest = replace(fresh.image.digest, value=container.image.digest.value)
+    return replace(
+        kept,
+        image=replace(fresh.image, digest=digest),
+        result=container.result,
+        error=container.error,
+        update=container.update,
+        candidate=container.candidate,
+        link=container.link,
+    )
+
+
+def health(state: Document) -> str | None:
+    """The state of the health check, when there is one."""
+    status = (state.get("Health") or {}).get("Status")
+    return status if status in _HEALTH else None
+
+
+def details(inspect: Document) -> Details:
+    """Ports, mounts, environment and start time as people read them."""
+    return Details(
+        ports=tuple(_ports(inspect)),
+        volumes=tuple(_volume(mount) for mount in inspect.get("Mounts") or ()),
+        env=tuple(_env(entry) for entry in inspect["Config"].get("Env") or ()),
+        started_at=_moment(inspect["State"].get("StartedAt")),
+    )
+
+
+def _runs_the_same(before: Container, now: Container) -> bool:
+    return before.image.reference == now.image.reference and before.image.id == now.image.id
+
+
+def _image(
+    configured: str,
+    image: Document,
+    wishes: Wishes,
+    name_of: Callable[[Reference], RegistryName],
+    transform: Transform,
+) -> Image:
+    digests = tuple(image.get("RepoDigests") or ())
+    reference = choose_reference(configured, image.get("RepoTags") or (), digests)
+    registry = name_of(reference)
+    tag = read_tag(reference.running_tag, transform)
+    return Image(
+        id=image["Id"],
+        registry_name=registry.name,
+        registry_url=registry.url,
+        name=reference.path,
+        tag=tag,
+        digest=Digest(watches_digest(wishes.watch_digest, tag), None, own_digest(reference, digests), digests),
+        platform=Platform(image.get("Architecture") or "unknown", image.get("Os") or "linux", image.get("Variant")),
+        created=_moment(image.get("Created")),
+        lookup_image=wishes.lookup_image,
+        reference=reference.familiar,
+    )
+
+
+def _ports(inspect: Document) -> list[str]:
+    bound = (inspect.get("NetworkSettings") or {}).get("Ports") or {}
+    found = []
+    for inside, outside in bound.items():
+        if not outside:
+            found.append(inside)
+        for binding in outside or ():
+            host = binding.get("HostIp") or ""
+            prefix = f"{host}:" if host and host not in ("0.0.0.0", "::") else ""
+            text = f"{prefix}{binding.get('HostPort', '')}->{inside}"
+            if text not in found:
+                found.append(text)
+    return found
+
+
+def _volume(mount: Document) -> str:
+    source = mount.get("Name") or mount.get("Source") or ""
+    return f"{source}:{mount.get('Destination', '')}" + ("" if mount.get("RW", True) else ":ro")
+
+
+def _env(entry: str) -> EnvEntry:
+    key, _, value = entry.partition("=")
+    return EnvEntry(key, value, is_sensitive(key))
+
+
+def _moment(text: str | None) -> datetime | None:
+    """The engine's time stamps have nanoseconds, which Python cuts to microseconds."""
+    if not text or text.startswith(_NO_DATE[:19]):
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
