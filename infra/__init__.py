@@ -1,0 +1,1 @@
+"""Slipway in the cloud: what is deployed, and how the bundle is made."""

@@ -1,0 +1,119 @@
+"""Make what is deployed: `python -m infra.bundle --out build/` writes `deployment.zip` and `sam.json`.
+
+Chalice packages a clean copy of the sources without the libraries Lambda brings itself; then the sources are compiled
+(Lambda cannot write byte code and would compile at every cold start) and zipped so that the same input gives the same
+bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import json
+import os
+import py_compile
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra import database
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ("app.py", "requirements.txt", "chalicelib", "handlers", "vendor", ".chalice")
+_NEVER = shutil.ignore_patterns("__pycache__", "*.pyc", "deployments", "deployed")
+_UNUSED = ("cffi", "aws_lambda_powertools/event_handler")
+"""Parts of our libraries that nothing on Lambda imports: cffi's compiler, and a web framework with its own pages."""
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)
+
+
+class PackagingFailed(Exception):
+    """Chalice could not package; the message is what it said."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m infra.bundle", description="Make the Lambda bundle.")
+    parser.add_argument("--out", type=Path, default=ROOT / "build", help="where to write it (default: build/)")
+    parser.add_argument("--stage", default="dev", help="a stage of .chalice/config.json (default: dev)")
+    chosen = parser.parse_args(arguments)
+    try:
+        bundle(chosen.out, chosen.stage)
+    except PackagingFailed as failure:
+        sys.stderr.write(f"{failure}\n")
+        return 1
+    sys.stdout.write(f"{chosen.out / 'deployment.zip'}  {(chosen.out / 'deployment.zip').stat().st_size:,} bytes\n")
+    return 0
+
+
+def bundle(out: Path, stage: str = "dev") -> None:
+    """Write `deployment.zip` and `sam.json` to a directory; raises PackagingFailed."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="slipway-bundle-") as scratch:
+        sources, packaged, unpacked = (Path(scratch) / name for name in ("sources", "packaged", "unpacked"))
+        _copy(sources)
+        extra = Path(scratch) / "resources.json"
+        extra.write_text(json.dumps(template()))
+        _package(sources, packaged, extra, stage)
+        with zipfile.ZipFile(packaged / "deployment.zip") as archive:
+            archive.extractall(unpacked)
+        _compile(unpacked)
+        _zip(unpacked, out / "deployment.zip")
+        shutil.copyfile(packaged / "sam.json", out / "sam.json")
+
+
+def template() -> dict[str, Any]:
+    """What is merged into Chalice's template: `resources.yaml` and the tables."""
+    merged: dict[str, Any] = yaml.safe_load((ROOT / "infra" / "resources.yaml").read_text())
+    merged["Resources"] |= database.resources()
+    return merged
+
+
+def _copy(target: Path) -> None:
+    target.mkdir()
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, symlinks=True, ignore=_NEVER)
+        else:
+            shutil.copyfile(source, target / name)
+
+
+def _package(sources: Path, out: Path, extra: Path, stage: str) -> None:
+    environment = os.environ | {"PIP_NO_DEPS": "1", "PYTHONDONTWRITEBYTECODE": "1", "AWS_DEFAULT_REGION": "us-east-1"}
+    environment.pop("PYTHONPATH", None)
+    chalice = Path(sys.executable).with_name("chalice")
+    command = [chalice, "package", "--stage", stage, "--merge-template", extra, out]
+    done = subprocess.run(command, cwd=sources, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PackagingFailed(f"chalice package failed:\n{done.stdout}{done.stderr}")
+
+
+def _compile(directory: Path) -> None:
+    for unused in (*directory.glob("*.dist-info"), *(directory / name for name in _UNUSED)):
+        shutil.rmtree(unused)
+    # Unchecked: file times mean nothing in a reproducible zip, and nobody edits sources on Lambda.
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compiled = compileall.compile_dir(
+        directory, quiet=1, stripdir=str(directory), prependdir="/var/task", invalidation_mode=mode
+    )
+    if not compiled:
+        raise PackagingFailed("Some sources of the bundle do not compile.")
+
+
+def _zip(directory: Path, target: Path) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(directory).as_posix(), _LONG_AGO)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (0o755 if path.suffix == ".so" else 0o644) << 16
+            archive.writestr(entry, path.read_bytes())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""The bundle: it holds what Lambda needs and nothing more, and it answers under Lambda's own runtime."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+
+from infra.bundle import bundle
+from tests.builders.requests import event
+from tests.infra.lambda_runtime import LambdaRuntime, lambda_libraries, python
+
+FORBIDDEN = {"fastapi", "starlette", "uvicorn", "pydantic", "docker", "moto", "httpx", "mangum", "boto3", "botocore"}
+FORBIDDEN |= {"local_runtime", "tests", "infra", "pytest", "re2"}
+LATER = {"argon2", "fastjsonschema", "itsdangerous", "aws_lambda_powertools", "handlers.openapi", "handlers.docs_page"}
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle and its template, made once."""
+    out = tmp_path_factory.mktemp("build")
+    bundle(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def task(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle, unpacked into an empty directory."""
+    directory = tmp_path_factory.mktemp("task")
+    with zipfile.ZipFile(build / "deployment.zip") as archive:
+        archive.extractall(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Lambda brings itself."""
+    return lambda_libraries(tmp_path_factory.mktemp("runtime") / "libraries")
+
+
+@pytest.fixture(scope="module")
+def function(task: Path, libraries: Path) -> Iterator[LambdaRuntime]:
+    """The function, started, with one declared account."""
+    hashed = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("difference engine")
+    settings = {"DD_AUTH_BASIC_ADA_USER": "ada", "DD_AUTH_BASIC_ADA_HASH": hashed, "DD_SESSION_SECRET": "s" * 32}
+    with LambdaRuntime(task, libraries, "app.app", **settings) as runtime:
+        yield runtime
+
+
+def _size(build: Path, *, compiled: bool) -> int:
+    with zipfile.ZipFile(build / "deployment.zip") as archive:
+        return sum(item.compress_size for item in archive.infolist() if compiled or not item.filename.endswith(".pyc"))
+
+
+def _body(answer: dict[str, Any]) -> bytes:
+    return base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
+
+
+def test_the_bundle_holds_our_packages_and_nothing_of_the_other_hosts(build: Path) -> None:
+    with zipfile.ZipFile(build / "deployment.zip") as archive:
+        names = set(archive.namelist())
+    assert {"app.py", "handlers/routes.py", "chalicelib/bootstrap.py", "chalicelib/wire/models.json"} <= names
+    assert not FORBIDDEN & {name.split("/")[0].removesuffix(".py") for name in names}
+
+
+def test_the_bundle_is_small(build: Path) -> None:
+    assert _size(build, compiled=False) < 2_000_000
+    assert _size(build, compiled=True) < 3_000_000
+
+
+def test_every_source_comes_with_its_byte_code(build: Path) -> None:
+    with zipfile.ZipFile(build / "deployment.zip") as archive:
+        names = set(archive.namelist())
+    ours = [name for name in names if name.startswith(("handlers/", "chalicelib/")) and name.endswith(".py")]
+    for name in ours:
+        folder, _, file = name.rpartition("/")
+        compiled = [other for other in names if other.startswith(f"{folder}/__pycache__/{file.removesuffix('.py')}.")]
+        assert len(compiled) == 1, name
+
+
+def test_the_same_sources_give_the_same_bytes(build: Path, tmp_path: Path) -> None:
+    bundle(tmp_path)
+    assert (tmp_path / "deployment.zip").read_bytes() == (build / "deployment.zip").read_bytes()
+
+
+def test_a_cold_start_imports_only_what_every_request_needs(task: Path, libraries: Path) -> None:
+    program = "import app, json, sys; print(json.dumps(sorted(sys.modules)))"
+    process = python(task, libraries, "-c", program, AWS_LAMBDA_FUNCTION_NAME="slipway-test", AWS_REGION="us-east-1")
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    imported = set(json.loads(output))
+    assert "handlers.dispatch" in imported
+    assert not (FORBIDDEN | LATER) & (imported | {name.split(".")[0] for name in imported})
+
+
+def test_the_function_answers_an_event_of_the_gateway(function: LambdaRuntime) -> None:
+    answer = function.invoke(event("GET", "/health", authorization=""))
+    assert answer["statusCode"] == 200
+    assert json.loads(_body(answer))["uptime"] >= 0
+    assert answer["headers"]["Content-Type"] == "application/json; charset=utf-8"
+    assert answer["headers"]["Strict-Transport-Security"].startswith("max-age=")
+
+
+def test_the_function_checks_passwords(function: LambdaRuntime) -> None:
+    assert function.invoke(event("GET", "/api/v1/app"))["statusCode"] == 200
+    refused = function.invoke(event("GET", "/api/v1/app", authorization="Basic " + base64.b64encode(b"ada:x").decode()))
+    assert refused["statusCode"] == 401
+    assert "error" in json.loads(_body(refused))
+
+
+def test_a_session_opened_by_the_function_is_accepted_by_it(function: LambdaRuntime) -> None:
+    login = function.invoke(event("POST", "/auth/login"))
+    cookie = login["headers"]["Set-Cookie"].split(";")[0]
+    user = function.invoke(event("GET", "/auth/user", authorization="", cookie=cookie))
+    assert json.loads(_body(user)) == {"username": "ada"}
+
+
+def test_the_function_checks_bodies_and_describes_itself(function: LambdaRuntime) -> None:
+    wrong = function.invoke(event("POST", "/auth/login", body=b'{"username": 1}'))
+    assert (wrong["statusCode"], json.loads(_body(wrong))) == (400, {"error": "`username` must be a string."})
+    document = function.invoke(event("GET", "/api/v1/openapi.json", authorization=""))
+    assert json.loads(_body(document))["openapi"] == "3.1.0"
+    assert function.invoke(event("GET", "/nowhere"))["statusCode"] == 404
+
+
+def test_the_template_grants_the_function_its_tables_by_name_only(build: Path) -> None:
+    resources = json.loads((build / "sam.json").read_text())["Resources"]
+    statements = resources["ApiHandlerRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    granted = [name for statement in statements for name in _tables(statement["Resource"])]
+    tables = {name for name, resource in resources.items() if resource["Type"] == "AWS::DynamoDB::Table"}
+    assert set(granted) == tables
+    assert not any(action in ("*", "dynamodb:*") for s in statements for action in _list(s["Action"]))
+    assert not any(resource == "*" for s in statements for resource in _list(s["Resource"]))
+
+
+def test_the_template_keeps_an_executor_to_its_own_rows_and_queue(build: Path) -> None:
+    resources = json.loads((build / "sam.json").read_text())["Resources"]
+    rows, own_queue = resources["ExecutorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert rows["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["${aws:PrincipalTag/agent}"]}}
+    assert "dynamodb:Scan" not in rows["Action"]
+    assert "AccessTable" not in _tables(rows["Resource"])
+    assert own_queue["Resource"]["Fn::Sub"].endswith(":slipway-commands-${!aws:PrincipalTag/agent}")
+
+
+def test_every_reference_in_the_template_leads_somewhere(build: Path) -> None:
+    template = json.loads((build / "sam.json").read_text())
+    known = set(template["Resources"]) | set(template["Parameters"])
+    for name in _references(template["Resources"]) | _references(template["Outputs"]):
+        assert name in known or name.startswith("AWS::"), name
+    assert all("Type" in resource for resource in template["Resources"].values())
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _tables(resource: Any) -> list[str]:
+    return [entry["Fn::GetAtt"][0] for entry in _list(resource) if "Fn::GetAtt" in entry]
+
+
+def _references(node: Any) -> set[str]:
+    if isinstance(node, list):
+        return set().union(*map(_references, node))
+    if not isinstance(node, dict):
+        return set()
+    found = {node["Ref"]} if "Ref" in node else set()
+    if "Fn::GetAtt" in node:
+        found.add(node["Fn::GetAtt"][0])
+    return found.union(*map(_references, node.values()))
