@@ -157,7 +157,7 @@ def _own_identity(source: Document, config: dict[str, Any], host_config: dict[st
     if str(host_config.get("NetworkMode") or "").startswith("container:"):
         for key in ("Hostname", "Domainname", "ExposedPorts", "MacAddress"):
             config.pop(key, None)
-        host_config.pop("PortBindings", None)
+        host_config["PortBindings"] = {}
 
 
 def _move_to(primary: str, source: Document, host_config: dict[str, Any]) -> None:
