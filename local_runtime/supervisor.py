@@ -20,8 +20,8 @@ from local_runtime.programs import (
     store_is_elsewhere,
 )
 
-STOP_SECONDS = 3.0
-STORE_STOP_SECONDS = 1.0
+STOP_SECONDS = 2.5
+STORE_STOP_SECONDS = 0.8
 SLOW_SECONDS = 30.0
 
 
