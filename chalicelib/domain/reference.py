@@ -49,8 +49,8 @@ class Reference:
     @classmethod
     def parse(cls, text: str) -> Reference:
         """Reads `[host[:port]/]path[:tag][@digest]`; raises Invalid with the reason."""
-        name, _, digest = text.strip().partition("@")
-        if digest and not _DIGEST.fullmatch(digest):
+        name, pinned, digest = text.strip().partition("@")
+        if pinned and not _DIGEST.fullmatch(digest):
             raise Invalid(f"'{text}' is not an image: '{digest}' is not a digest")
         slash = name.rfind("/")
         colon = name.find(":", slash + 1)
