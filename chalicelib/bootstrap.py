@@ -50,7 +50,7 @@ class Services:
         from chalicelib.adapters.dynamo.tables import create_missing
         from chalicelib.adapters.dynamo.trouble import translated
 
-        tables = Tables(self._client("dynamodb"), self.settings.region, self.settings.table_prefix)
+        tables = Tables(self._client("dynamodb", self.settings.dynamodb_url), self.settings.region, self.settings.table_prefix)
         if self.settings.create_tables:
             with translated("the tables"):
                 create_missing(tables)
@@ -123,7 +123,7 @@ class Services:
         """Wake-ups."""
         from chalicelib.adapters.sqs.queue import SqsQueue
 
-        return SqsQueue(self._client("sqs"), self.settings.queue_prefix, create=self.settings.create_tables)
+        return SqsQueue(self._client("sqs", self.settings.sqs_url), self.settings.queue_prefix, create=self.settings.create_tables)
 
     @cached_property
     def accounts(self) -> AccountStore:
@@ -169,7 +169,7 @@ class Services:
 
         return Re2Patterns()
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, url: str | None) -> Any:
         import botocore.session
         from botocore.config import Config
 
@@ -181,7 +181,14 @@ class Services:
             retries={"mode": "standard", "max_attempts": 4},
             parameter_validation=False,
         )
-        return botocore.session.get_session().create_client(service, config=config)
+        access_key, secret_key = self.settings.access_key or (None, None)
+        return botocore.session.get_session().create_client(
+            service,
+            config=config,
+            endpoint_url=url,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+        )
 
 
 @cache

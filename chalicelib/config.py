@@ -59,6 +59,10 @@ class Settings:
     port: int = 3000
     data: Path = Path(".slipway")
     region: str = "us-east-1"
+    dynamodb_url: str | None = None
+    sqs_url: str | None = None
+    access_key: tuple[str, str] | None = None
+    """Given for an endpoint that checks none; absent means botocore's own chain of credentials."""
     table_prefix: str = "slipway-"
     queue_prefix: str = "slipway-"
     create_tables: bool = False
@@ -105,9 +109,12 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         port=reader.number("DD_SERVER_PORT", defaults.port, 0, 65535),
         data=Path(reader.text("SLIPWAY_DATA", str(defaults.data))),
         region=reader.text("AWS_REGION", reader.text("AWS_DEFAULT_REGION", defaults.region)),
+        dynamodb_url=reader.get("AWS_ENDPOINT_URL_DYNAMODB") or reader.get("AWS_ENDPOINT_URL"),
+        sqs_url=reader.get("AWS_ENDPOINT_URL_SQS") or reader.get("AWS_ENDPOINT_URL"),
+        access_key=_access_key(reader),
         table_prefix=reader.text("SLIPWAY_TABLE_PREFIX", defaults.table_prefix),
         queue_prefix=reader.text("SLIPWAY_QUEUE_PREFIX", defaults.queue_prefix),
-        create_tables=reader.flag("SLIPWAY_CREATE_TABLES", not on_lambda and reader.has("AWS_ENDPOINT_URL_DYNAMODB")),
+        create_tables=reader.flag("SLIPWAY_CREATE_TABLES", not on_lambda and _is_local(reader)),
         log_level=reader.one_of("DD_LOG_LEVEL", ("trace", "debug", "info", "warn", "error"), defaults.log_level),
         anonymous=reader.flag("DD_ANONYMOUS_AUTH_CONFIRM", False),
         basic_users=_basic_users(reader),
@@ -294,6 +301,19 @@ def _docker_action(reader: _Reader, name: str, prefix: str) -> DockerActionSetti
         dry_run=reader.flag(f"{prefix}DRYRUN", False),
         backup_count=reader.number(f"{prefix}BACKUPCOUNT", 3, 1, 100),
     )
+
+
+def _is_local(reader: _Reader) -> bool:
+    """Whether the store is an emulator on this machine, whose tables are ours to make."""
+    url = reader.get("AWS_ENDPOINT_URL_DYNAMODB") or reader.get("AWS_ENDPOINT_URL") or ""
+    return bool(re.match(r"https?://(127\.|localhost\b|\[::1\])", url))
+
+
+def _access_key(reader: _Reader) -> tuple[str, str] | None:
+    """An emulator on this machine checks no credentials, but no request is signed without them."""
+    if not _is_local(reader):
+        return None
+    return reader.text("AWS_ACCESS_KEY_ID", "slipway"), reader.text("AWS_SECRET_ACCESS_KEY", "slipway")
 
 
 def _docker_config(reader: _Reader) -> Path | None:
