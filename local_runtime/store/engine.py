@@ -152,7 +152,8 @@ class JournaledTable(Table):
 
 def _index(index: Any) -> dict[str, Any]:
     described: dict[str, Any] = {"IndexName": index.name, "KeySchema": index.schema, "Projection": index.projection}
-    if throughput := getattr(index, "throughput", None):
+    throughput = getattr(index, "throughput", None)
+    if throughput and throughput["ReadCapacityUnits"]:  # zero stands for on-demand, which is said by leaving it out
         described["ProvisionedThroughput"] = throughput
     return described
 

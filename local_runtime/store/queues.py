@@ -161,7 +161,7 @@ class Queues:
         except HTTPException as error:
             raise _fault(type(error).__name__, str(error)) from error
         except (ValueError, TypeError, KeyError, AttributeError, re.error) as error:
-            log.warning("moto could not carry out %s", operation, exc_info=True)
+            log.warning("moto could not carry out %s: %r", operation, error, exc_info=log.isEnabledFor(logging.DEBUG))
             raise _fault("InvalidParameterValue", f"{type(error).__name__}: {error}") from error
         found: dict[str, Any] = result.result or {}  # type: ignore[assignment]
         return found

@@ -120,7 +120,7 @@ class Tables:
         except (ValueError, TypeError, KeyError, AttributeError, IndexError, AssertionError) as error:
             # moto trips over requests it does not expect. It is the request that is wrong, and a 500 would make
             # every SDK repeat it with growing pauses.
-            log.warning("moto could not carry out %s", operation, exc_info=True)
+            log.warning("moto could not carry out %s: %r", operation, error, exc_info=log.isEnabledFor(logging.DEBUG))
             raise invalid(f"The request could not be carried out: {type(error).__name__}: {error}") from error
         return encoded(plain(result.result) or {})
 
