@@ -1,0 +1,435 @@
+"""An Engine in memory: containers, images and networks that behave as the contract test says, on a clock one turns."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib.ports.engine import (
+    Document,
+    EngineConflict,
+    EngineError,
+    EngineNotFound,
+    EngineUnavailable,
+    Event,
+    PullFailed,
+    PullProgress,
+    RegistryAuth,
+)
+
+START = 1_700_000_000.0
+NEVER = "0001-01-01T00:00:00Z"
+_MERGED = ("WorkingDir", "User", "StopSignal", "Shell", "Healthcheck")
+
+
+@dataclass
+class FakeImage:
+    """`health` and `exits` script its containers: (seconds after the start, health), and (seconds, exit code)."""
+
+    id: str
+    config: dict[str, Any]
+    references: set[str] = field(default_factory=set)
+    digests: set[str] = field(default_factory=set)
+    health: tuple[tuple[float, str], ...] = ()
+    exits: tuple[float, int] | None = None
+    architecture: str = "amd64"
+
+
+@dataclass
+class FakeContainer:
+    id: str
+    name: str
+    image: FakeImage
+    config: dict[str, Any]
+    host_config: dict[str, Any]
+    networks: dict[str, dict[str, Any]]
+    created: float
+    status: str = "created"
+    exit_code: int = 0
+    started: float | None = None
+    finished: float | None = None
+
+
+@dataclass
+class _Fault:
+    on: str
+    times: int
+    before: bool
+    error: EngineError
+
+
+class FakeEngine:
+    """The Engine port. `calls` lists (method, first argument); `fail` plans faults; `advance` turns time."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.calls: list[tuple[str, str]] = []
+        self.networks = {"bridge", "host", "none"}
+        self._images: dict[str, FakeImage] = {}
+        self._offers: dict[str, FakeImage] = {}
+        self._containers: dict[str, FakeContainer] = {}
+        self._faults: list[_Fault] = []
+        self._events: list[Event] = []
+        self._changed = threading.Condition(threading.RLock())
+        self._made = 0
+
+    # What a test prepares.
+
+    def add_image(self, reference: str, config: Mapping[str, Any] | None = None, **script: Any) -> str:
+        """An image that is already here, `config` as in image inspect, `script` as in FakeImage: its id."""
+        image = self._image(config, script)
+        self._store(image, reference)
+        return image.id
+
+    def offer(self, reference: str, config: Mapping[str, Any] | None = None, **script: Any) -> str:
+        """An image that a pull will find: its id. The same reference can be offered anew with other content."""
+        image = self._image(config, script)
+        repository = _tagged(reference).rpartition(":")[0]
+        image.digests.add(f"{repository}@sha256:{hashlib.sha256(b'manifest' + image.id.encode()).hexdigest()}")
+        for known in (_tagged(reference), *image.digests):
+            self._offers[known] = image
+        return image.id
+
+    def fail(self, *, on: str, times: int = 1, before: bool = True, error: EngineError | None = None) -> None:
+        """The next `times` calls of method `on` raise, before they act or after they have acted."""
+        self._faults.append(_Fault(on, times, before, error or EngineUnavailable(f"{on}: no answer")))
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass: scripted exits and health changes happen."""
+        with self._changed:
+            self.now += seconds
+            for container in list(self._containers.values()):
+                exits = container.image.exits
+                if container.status == "running" and exits and self.now - (container.started or 0) >= exits[0]:
+                    self._end(container, exits[1])
+
+    # The port.
+
+    def api_version(self) -> str:
+        with self._call("api_version", ""):
+            return "1.41"
+
+    def info(self) -> Document:
+        with self._call("info", ""):
+            return {"Name": "fake", "DefaultRuntime": "runc", "Architecture": "x86_64", "OSType": "linux"}
+
+    def containers(self, all: bool = False) -> Sequence[Document]:
+        with self._call("containers", ""):
+            shown = [found for found in self._containers.values() if all or found.status in ("running", "paused")]
+            return [self._summary(container) for container in reversed(shown)]
+
+    def inspect(self, container: str) -> Document:
+        with self._call("inspect", container):
+            return self._document(self._find(container))
+
+    def image(self, reference: str) -> Document:
+        with self._call("image", reference):
+            image = self._find_image(reference)
+            return {
+                "Id": image.id,
+                "RepoTags": sorted(image.references),
+                "RepoDigests": sorted(image.digests),
+                "Config": copy.deepcopy(image.config),
+                "Architecture": image.architecture,
+                "Os": "linux",
+            }
+
+    def pull(
+        self,
+        reference: str,
+        *,
+        auth: RegistryAuth | None = None,
+        platform: str | None = None,
+        progress: Callable[[PullProgress], None] | None = None,
+    ) -> None:
+        with self._call("pull", reference):
+            wanted = _tagged(reference)
+            if "@" in wanted:
+                name, _, digest = wanted.partition("@")
+                head, colon, tail = name.rpartition(":")
+                wanted = f"{head if colon and '/' not in tail else name}@{digest}"
+            if wanted not in self._offers:
+                raise PullFailed(f"manifest for {reference} not found")
+            if progress:
+                progress(PullProgress("", f"Pulling from {reference}"))
+            self._store(self._offers[wanted], None if "@" in wanted else wanted)
+
+    def tag(self, image: str, reference: str) -> None:
+        with self._call("tag", image):
+            self._store(self._find_image(image), reference)
+
+    def remove_image(self, image: str, *, force: bool = False) -> None:
+        with self._call("remove_image", image):
+            found = self._find_image(image)
+            if image != found.id and len(found.references) > 1:
+                found.references.discard(_tagged(image))
+                return
+            users = [container for container in self._containers.values() if container.image is found]
+            running = any(container.status == "running" for container in users)
+            if running or (not force and (users or len(found.references) > 1)):
+                raise EngineConflict(f"unable to remove {image}: it is in use")
+            del self._images[found.id]
+
+    def create(self, name: str, body: Document, *, platform: str | None = None) -> str:
+        with self._call("create", name):
+            image = self._find_image(body["Image"])
+            self._free_name(name)
+            wanted = copy.deepcopy(dict(body))
+            host_config = {"NetworkMode": "default"} | wanted.pop("HostConfig", {})
+            endpoints = wanted.pop("NetworkingConfig", {}).get("EndpointsConfig", {})
+            mode = host_config["NetworkMode"]
+            networks = {} if mode in ("host", "none") or ":" in mode else {"bridge" if mode == "default" else mode: {}}
+            identity = self._identity("container")
+            config = {"Hostname": identity[:12], **_merged(wanted, image.config)}
+            made = FakeContainer(identity, name, image, config, host_config, networks | endpoints, self.now)
+            self._containers[identity] = made
+            self._tell(made, "create")
+            return identity
+
+    def rename(self, container: str, name: str) -> None:
+        with self._call("rename", container):
+            found = self._find(container)
+            self._free_name(name)
+            before, found.name = found.name, name
+            self._tell(found, "rename", {"oldName": f"/{before}"})
+
+    def start(self, container: str) -> None:
+        with self._call("start", container):
+            found = self._find(container)
+            if found.status != "running":
+                # A network is looked for when it is needed, which is now.
+                for network in found.networks:
+                    self._known_network(network)
+                found.status, found.started, found.exit_code = "running", self.now, 0
+                self._tell(found, "start")
+                # A command that ends at once has ended before anybody looks.
+                self.advance(0)
+
+    def stop(self, container: str, timeout: int | None = None) -> None:
+        with self._call("stop", container):
+            found = self._find(container)
+            if found.status == "running":
+                self._end(found, 137, "stop")
+
+    def restart(self, container: str, timeout: int | None = None) -> None:
+        with self._call("restart", container):
+            found = self._find(container)
+            if found.status == "running":
+                self._tell(found, "die", {"exitCode": "137"})
+                self._tell(found, "stop")
+            found.status, found.started, found.exit_code = "running", self.now, 0
+            self._tell(found, "start")
+
+    def kill(self, container: str) -> None:
+        with self._call("kill", container):
+            found = self._find(container)
+            if found.status != "running":
+                raise EngineConflict(f"container {container} is not running")
+            self._end(found, 137)
+
+    def remove(self, container: str, *, force: bool = False) -> None:
+        with self._call("remove", container), suppress(EngineNotFound):
+            found = self._find(container)
+            if found.status == "running" and not force:
+                raise EngineConflict(f"you cannot remove a running container {found.id}")
+            if found.status == "running":
+                self._end(found, 137)
+            if found.id in self._containers:
+                self._vanish(found)
+
+    def wait_removed(self, container: str, timeout: float) -> bool:
+        with self._call("wait_removed", container):
+            try:
+                self._find(container)
+            except EngineNotFound:
+                return True
+            self.advance(timeout)
+            return False
+
+    def connect(self, network: str, container: str, endpoint: Document) -> None:
+        with self._call("connect", container):
+            found = self._find(container)
+            if found.status == "running":
+                self._known_network(network)
+            found.networks[network] = copy.deepcopy(dict(endpoint))
+
+    def disconnect(self, network: str, container: str, *, force: bool = False) -> None:
+        with self._call("disconnect", container):
+            self._known_network(network)
+            self._find(container).networks.pop(network, None)
+
+    def events(self, since: float | None = None) -> FakeEventStream:
+        with self._call("events", ""):
+            position = len(self._events)
+            if since is not None:
+                position = next((at for at, event in enumerate(self._events) if event.at >= since), position)
+            return FakeEventStream(self._events, self._changed, position)
+
+    # How it does that.
+
+    @contextmanager
+    def _call(self, method: str, argument: str) -> Iterator[None]:
+        with self._changed:
+            self.calls.append((method, argument))
+            fault = next((fault for fault in self._faults if fault.on == method and fault.times), None)
+            if fault:
+                fault.times -= 1
+            if fault and fault.before:
+                raise fault.error
+            yield
+            if fault:
+                raise fault.error
+
+    def _identity(self, kind: str) -> str:
+        self._made += 1
+        return hashlib.sha256(f"{kind} {self._made}".encode()).hexdigest()
+
+    def _image(self, config: Mapping[str, Any] | None, script: Mapping[str, Any]) -> FakeImage:
+        return FakeImage(f"sha256:{self._identity('image')}", copy.deepcopy(dict(config or {})), **script)
+
+    def _store(self, image: FakeImage, reference: str | None) -> None:
+        self._images[image.id] = image
+        if reference:
+            for other in self._images.values():
+                other.references.discard(_tagged(reference))
+            image.references.add(_tagged(reference))
+
+    def _find_image(self, reference: str) -> FakeImage:
+        for image in self._images.values():
+            if reference == image.id or _tagged(reference) in image.references or reference in image.digests:
+                return image
+        raise EngineNotFound(f"no such image: {reference}")
+
+    def _find(self, container: str) -> FakeContainer:
+        wanted = container.lstrip("/")
+        for found in self._containers.values():
+            if wanted in (found.id, found.name) or (len(wanted) >= 12 and found.id.startswith(wanted)):
+                return found
+        raise EngineNotFound(f"no such container: {container}")
+
+    def _known_network(self, network: str) -> None:
+        if network not in self.networks:
+            raise EngineNotFound(f"network {network} not found")
+
+    def _free_name(self, name: str) -> None:
+        if any(found.name == name for found in self._containers.values()):
+            raise EngineConflict(f'the container name "/{name}" is already in use')
+
+    def _end(self, container: FakeContainer, code: int, *then: str) -> None:
+        container.status, container.exit_code, container.finished = "exited", code, self.now
+        for action in ("die", *then):
+            self._tell(container, action, {"exitCode": str(code)} if action == "die" else {})
+        if container.host_config.get("AutoRemove"):
+            self._vanish(container)
+
+    def _vanish(self, container: FakeContainer) -> None:
+        del self._containers[container.id]
+        self._tell(container, "destroy")
+
+    def _tell(self, container: FakeContainer, action: str, more: Mapping[str, str] | None = None) -> None:
+        # No two events of an engine carry the same time.
+        self.now += 1e-6
+        attributes = {"name": container.name, "image": container.config["Image"], **(more or {})}
+        self._events.append(Event(action, container.id, container.name, attributes, self.now))
+        self._changed.notify_all()
+
+    def _health(self, container: FakeContainer) -> dict[str, Any]:
+        check = container.config.get("Healthcheck")
+        if not check or check.get("Test") == ["NONE"] or container.started is None:
+            return {}
+        passed = self.now - container.started
+        reached = [health for after, health in container.image.health if passed >= after]
+        return {"Health": {"Status": reached[-1] if reached else "starting", "FailingStreak": 0, "Log": []}}
+
+    def _document(self, container: FakeContainer) -> Document:
+        state = {
+            "Status": container.status,
+            "Running": container.status == "running",
+            "Paused": False,
+            "Restarting": False,
+            "Dead": False,
+            "ExitCode": container.exit_code,
+            "StartedAt": _moment(container.started),
+            "FinishedAt": _moment(container.finished),
+            **self._health(container),
+        }
+        return copy.deepcopy(
+            {
+                "Id": container.id,
+                "Name": f"/{container.name}",
+                "Created": _moment(container.created),
+                "Image": container.image.id,
+                "State": state,
+                "RestartCount": 0,
+                "Config": container.config,
+                "HostConfig": container.host_config,
+                "Mounts": [],
+                "NetworkSettings": {"Networks": container.networks},
+            }
+        )
+
+    def _summary(self, container: FakeContainer) -> Document:
+        return {
+            "Id": container.id,
+            "Names": [f"/{container.name}"],
+            "Image": container.config["Image"],
+            "ImageID": container.image.id,
+            "State": container.status,
+            "Labels": dict(container.config.get("Labels") or {}),
+            "Created": int(container.created),
+        }
+
+
+class FakeEventStream(Iterator[Event]):
+    """The EventStream of the port; waits for the next event until it is closed."""
+
+    def __init__(self, events: list[Event], changed: threading.Condition, position: int) -> None:
+        self._events = events
+        self._changed = changed
+        self._position = position
+        self._closed = False
+
+    def __next__(self) -> Event:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._position < len(self._events))
+            if self._closed:
+                raise StopIteration
+            self._position += 1
+            return self._events[self._position - 1]
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def _tagged(reference: str) -> str:
+    if "@" in reference or reference.startswith("sha256:") or ":" in reference.rpartition("/")[2]:
+        return reference
+    return f"{reference}:latest"
+
+
+def _moment(at: float | None) -> str:
+    return NEVER if at is None else datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _merged(wanted: dict[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
+    """What a container has of its own, filled up from its image as the engine does."""
+    merged = {"Cmd": None, "Entrypoint": None, **wanted}
+    if not merged["Entrypoint"]:
+        merged["Cmd"] = merged["Cmd"] or image.get("Cmd")
+        merged["Entrypoint"] = image.get("Entrypoint")
+    names = {entry.partition("=")[0] for entry in merged.get("Env") or []}
+    inherited = [entry for entry in image.get("Env") or [] if entry.partition("=")[0] not in names]
+    merged["Env"] = [*(merged.get("Env") or []), *inherited]
+    merged["Labels"] = {**(image.get("Labels") or {}), **(merged.get("Labels") or {})}
+    for key in _MERGED:
+        if not merged.get(key) and image.get(key):
+            merged[key] = copy.deepcopy(image[key])
+    return merged
