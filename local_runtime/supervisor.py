@@ -20,7 +20,7 @@ from local_runtime.programs import (
     store_is_elsewhere,
 )
 
-STOP_SECONDS = 2.5
+STOP_SECONDS = 3.5
 STORE_STOP_SECONDS = 0.8
 SLOW_SECONDS = 30.0
 

@@ -13,7 +13,8 @@ from typing import Any
 from local_runtime.demo.catalog import Health, Version
 
 APPLETS = ("sh", "cat", "date", "echo", "env", "false", "httpd", "kill", "ls", "mkdir", "ps", "sleep", "true", "wget")
-DEMO_LABEL = "slipway.demo"
+IMAGE_LABEL = "slipway.demo.image"
+"""Not the containers' label: a container inherits its image's, and one a person makes from it is not the demo's."""
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
@@ -86,7 +87,7 @@ class Builder:
             "Cmd": ["/bin/sh", "/app/run"],
             "WorkingDir": "/",
             "Labels": {
-                DEMO_LABEL: "true",
+                IMAGE_LABEL: "true",
                 "org.opencontainers.image.title": application,
                 "org.opencontainers.image.version": version.name,
             },

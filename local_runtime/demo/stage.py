@@ -11,11 +11,12 @@ import docker.errors
 import requests.exceptions
 
 from local_runtime.demo.catalog import APPLICATIONS, Application
-from local_runtime.demo.images import DEMO_LABEL, Builder
+from local_runtime.demo.images import IMAGE_LABEL, Builder
 from local_runtime.demo.registry import Publisher, Registry, RegistryFailed
 from local_runtime.demo.sources import Sources
 from local_runtime.host import debian
 
+DEMO_LABEL = "slipway.demo"
 REGISTRY_LABEL = "slipway.demo.registry"
 Say = Callable[[str], None]
 
@@ -76,7 +77,7 @@ class Stage:
                 network.remove()
             for volume in self._client.volumes.list(filters=everything):
                 volume.remove()
-            for image in self._client.images.list(filters=everything, all=False):
+            for image in self._client.images.list(filters={"label": f"{IMAGE_LABEL}=true"}):
                 self._remove_image(image)
         except (docker.errors.DockerException, requests.exceptions.RequestException) as failure:
             raise DemoFailed(f"the engine refused: {failure}") from failure
