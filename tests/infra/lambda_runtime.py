@@ -45,6 +45,13 @@ def python(task: Path, libraries: Path, *arguments: str, **environment: str) -> 
     )
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A function that is killed drops its connection; that is how every test ends."""
+
+
 class LambdaRuntime:
     """Starts the function, hands it events one by one, and stops it."""
 
@@ -52,8 +59,7 @@ class LambdaRuntime:
         self._events: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._answers: queue.Queue[tuple[str, Any]] = queue.Queue()
         self._idle = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._events, self._answers, self._idle))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self._events, self._answers, self._idle))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         variables = {
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._server.server_port}",
@@ -108,6 +114,7 @@ class LambdaRuntime:
 def _handler(events: Any, answers: Any, idle: threading.Event) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 65536
 
         def do_GET(self) -> None:
             idle.set()

@@ -1,0 +1,102 @@
+"""What every AccountStore keeps to: the one in memory, and the one in DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from threading import Barrier, Thread
+
+import pytest
+
+from chalicelib.domain.account import Account
+from chalicelib.domain.errors import Stale
+from chalicelib.ports.accounts import AccountStore
+from tests.fakes.accounts import FakeAccounts
+from tests.store_process import running_store
+
+Another = Callable[[], AccountStore]
+ADA = Account("ada", "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA", datetime(2026, 3, 18, 19, 18, 38, 485000, tzinfo=UTC))
+
+
+@pytest.fixture(scope="module")
+def dynamo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a store."""
+    with running_store(tmp_path_factory.mktemp("accounts")) as store:
+        yield store.url
+
+
+@pytest.fixture(params=["memory", "dynamo"])
+def another(request: pytest.FixtureRequest) -> Another:
+    """Opens the same empty store again and again, as several instances would."""
+    if request.param == "memory":
+        shared = FakeAccounts()
+        return lambda: shared
+    return _dynamo(request.getfixturevalue("dynamo"), f"{abs(hash(request.node.name)):x}-")
+
+
+def _dynamo(url: str, prefix: str) -> Another:
+    import botocore.session
+
+    from chalicelib.adapters.dynamo.account import DynamoAccounts
+    from chalicelib.adapters.dynamo.models import Tables
+    from chalicelib.adapters.dynamo.tables import create_missing
+
+    client = botocore.session.get_session().create_client(
+        "dynamodb", region_name="us-east-1", endpoint_url=url, aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    tables = Tables(client, "us-east-1", prefix)
+    create_missing(tables)
+    return DynamoAccounts
+
+
+def test_an_empty_store_knows_nobody(another: Another) -> None:
+    assert not another().any()
+    assert another().get("ada") is None
+
+
+def test_an_account_is_found_as_it_was_put_by_any_instance(another: Another) -> None:
+    another().put_new(ADA)
+    assert another().get("ada") == ADA
+    assert another().any()
+
+
+def test_names_are_told_apart_by_case(another: Another) -> None:
+    another().put_new(ADA)
+    assert another().get("Ada") is None
+
+
+def test_a_name_that_is_taken_stays_with_whoever_has_it(another: Another) -> None:
+    another().put_new(ADA)
+    with pytest.raises(Stale):
+        another().put_new(Account("ada", "other"))
+    assert another().get("ada") == ADA
+
+
+def test_of_many_who_take_a_name_at_once_one_gets_it(another: Another) -> None:
+    gate, taken, refused = Barrier(6), [], []
+
+    def take(number: int) -> None:
+        gate.wait(10)
+        try:
+            another().put_new(Account("admin", f"hash {number}"))
+            taken.append(number)
+        except Stale:
+            refused.append(number)
+
+    threads = [Thread(target=take, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (len(taken), len(refused)) == (1, 5)
+    admin = another().get("admin")
+    assert admin is not None
+    assert admin.password_hash == f"hash {taken[0]}"
+
+
+def test_a_secret_is_made_once_and_shared(another: Another) -> None:
+    secret = another().secret("session")
+    assert len(secret) >= 32
+    assert another().secret("session") == secret
+    assert another().secret("other") != secret
+    assert not another().any()
