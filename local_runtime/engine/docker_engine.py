@@ -228,6 +228,12 @@ class DockerEngine:
 class _Client(APIClient):
     """The SDK's client with the calls it lacks: bodies as they are, and a time limit where it has none."""
 
+    def _retrieve_server_version(self) -> str:
+        # The first request of all. Proxies and certificate bundles in the environment are meant for the internet,
+        # and would outweigh the authority this engine was configured with.
+        self.trust_env = False
+        return str(super()._retrieve_server_version())
+
     def post_json(self, path: str, resource: str, body: Mapping[str, Any]) -> None:
         self._raise_for_status(self._post_json(self._url(path, resource), data=body))
 
