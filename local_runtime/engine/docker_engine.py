@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
-import requests
-import urllib3
-from docker import errors
-from docker.api.client import APIClient
 from docker.auth import encode_header
-from docker.tls import TLSConfig
 from docker.types import CancellableStream
 from docker.utils import convert_filters, parse_repository_tag
 
@@ -24,13 +17,13 @@ from chalicelib.ports.engine import (
     EngineConflict,
     EngineError,
     EngineNotFound,
-    EngineRejected,
     EngineUnavailable,
     EventStream,
     PullFailed,
     PullProgress,
     RegistryAuth,
 )
+from local_runtime.engine.client import Client, Tls, connect, translated
 from local_runtime.engine.event_stream import DockerEventStream
 from local_runtime.engine.lines import LineTooLong, json_lines
 
@@ -40,18 +33,6 @@ EVENTS_IDLE_SECONDS = 600.0
 REMOVAL_SECONDS = 60.0
 DEFAULT_STOP_SECONDS = 10
 LONGEST_STOP_SECONDS = 3600
-POOL_SIZE = 32
-_GATEWAY_TROUBLE = (502, 503, 504)
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """Files to reach an engine over TLS: its authority, and our certificate with its key."""
-
-    ca: str | None = None
-    certificate: str | None = None
-    key: str | None = None
-    verify: bool = True
 
 
 class DockerEngine:
@@ -67,7 +48,7 @@ class DockerEngine:
         self._base_url = base_url
         self._tls = tls
         self._call_seconds = call_seconds
-        self._client: APIClient | None = None
+        self._client: Client | None = None
         self._connecting = threading.Lock()
 
     def api_version(self) -> str:
@@ -177,8 +158,8 @@ class DockerEngine:
 
     def events(self, since: float | None = None) -> EventStream:
         # A client of its own: the stream keeps its connection, and closing it must not touch anybody else's.
-        with _translated():
-            client = self._connect()
+        with translated():
+            client = connect(self._base_url, self._tls, self._call_seconds)
             filters = convert_filters({"type": ["container"], "event": list(CONTAINER_ACTIONS)})
             query = {"filters": filters} | ({"since": f"{since - 1e-6:.9f}"} if since is not None else {})
             answer = client.get_stream("/events", query, EVENTS_IDLE_SECONDS)
@@ -202,86 +183,17 @@ class DockerEngine:
         configured = self.inspect(container)["Config"].get("StopTimeout")
         return DEFAULT_STOP_SECONDS if configured is None else int(configured)
 
-    def _connect(self) -> _Client:
-        tls = self._tls
-        config: TLSConfig | bool = False
-        if tls:
-            pair = (tls.certificate, tls.key) if tls.certificate and tls.key else None
-            config = TLSConfig(client_cert=pair, ca_cert=tls.ca, verify=tls.verify)
-        return _Client(
-            base_url=self._base_url, version="auto", timeout=self._call_seconds, tls=config, max_pool_size=POOL_SIZE
-        )
-
     @contextmanager
-    def _conversation(self) -> Iterator[_Client]:
+    def _conversation(self) -> Iterator[Client]:
         try:
-            with _translated():
+            with translated():
                 with self._connecting:
-                    client = self._client = self._client or self._connect()
+                    client = self._client = self._client or connect(self._base_url, self._tls, self._call_seconds)
                 yield client
         except EngineUnavailable:
             with self._connecting:
                 self._client = None
             raise
-
-
-class _Client(APIClient):
-    """The SDK's client with the calls it lacks: bodies as they are, and a time limit where it has none."""
-
-    def _retrieve_server_version(self) -> str:
-        # The first request of all. Proxies and certificate bundles in the environment are meant for the internet,
-        # and would outweigh the authority this engine was configured with.
-        self.trust_env = False
-        return str(super()._retrieve_server_version())
-
-    def post_json(self, path: str, resource: str, body: Mapping[str, Any]) -> None:
-        self._raise_for_status(self._post_json(self._url(path, resource), data=body))
-
-    def post_within(self, seconds: float, path: str, resource: str, query: Mapping[str, Any]) -> None:
-        self._raise_for_status(self._post(self._url(path, resource), params=query, timeout=seconds))
-
-    def post_stream(
-        self, path: str, query: Mapping[str, Any], headers: Mapping[str, str], idle_seconds: float
-    ) -> requests.Response:
-        timeout = (self.timeout, idle_seconds)
-        answer = self._post(self._url(path), params=query, headers=headers, stream=True, timeout=timeout)
-        self._raise_for_status(answer)
-        return answer
-
-    def get_stream(self, path: str, query: Mapping[str, Any], idle_seconds: float) -> requests.Response:
-        answer = self._get(self._url(path), params=query, stream=True, timeout=(self.timeout, idle_seconds))
-        self._raise_for_status(answer)
-        return answer
-
-    def chunks(self, answer: requests.Response) -> Iterator[bytes]:
-        """The body as it arrives; the connection is given up when the reader stops."""
-        try:
-            for chunk in self._stream_helper(answer):
-                yield chunk if isinstance(chunk, bytes) else chunk.encode()
-        finally:
-            answer.close()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except errors.APIError as error:
-        raise _refusal(error) from error
-    except (errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise EngineUnavailable(f"the Docker engine does not answer: {error}") from error
-
-
-def _refusal(error: errors.APIError) -> EngineError:
-    status = error.status_code or 500
-    message = str(error.explanation or error)
-    if status == 404:
-        return EngineNotFound(message)
-    if status == 409:
-        return EngineConflict(message)
-    if status in _GATEWAY_TROUBLE:
-        return EngineUnavailable(message)
-    return EngineRejected(status, message)
 
 
 def _auth_header(auth: RegistryAuth | None) -> dict[str, str]:

@@ -7,8 +7,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.ports.engine import (
@@ -22,38 +21,9 @@ from chalicelib.ports.engine import (
     PullProgress,
     RegistryAuth,
 )
+from tests.fakes.engine_state import FakeContainer, FakeImage, inspect_document, list_summary, merged_config, tagged
 
 START = 1_700_000_000.0
-NEVER = "0001-01-01T00:00:00Z"
-_MERGED = ("WorkingDir", "User", "StopSignal", "Shell", "Healthcheck")
-
-
-@dataclass
-class FakeImage:
-    """`health` and `exits` script its containers: (seconds after the start, health), and (seconds, exit code)."""
-
-    id: str
-    config: dict[str, Any]
-    references: set[str] = field(default_factory=set)
-    digests: set[str] = field(default_factory=set)
-    health: tuple[tuple[float, str], ...] = ()
-    exits: tuple[float, int] | None = None
-    architecture: str = "amd64"
-
-
-@dataclass
-class FakeContainer:
-    id: str
-    name: str
-    image: FakeImage
-    config: dict[str, Any]
-    host_config: dict[str, Any]
-    networks: dict[str, dict[str, Any]]
-    created: float
-    status: str = "created"
-    exit_code: int = 0
-    started: float | None = None
-    finished: float | None = None
 
 
 @dataclass
@@ -90,9 +60,9 @@ class FakeEngine:
     def offer(self, reference: str, config: Mapping[str, Any] | None = None, **script: Any) -> str:
         """An image that a pull will find: its id. The same reference can be offered anew with other content."""
         image = self._image(config, script)
-        repository = _tagged(reference).rpartition(":")[0]
+        repository = tagged(reference).rpartition(":")[0]
         image.digests.add(f"{repository}@sha256:{hashlib.sha256(b'manifest' + image.id.encode()).hexdigest()}")
-        for known in (_tagged(reference), *image.digests):
+        for known in (tagged(reference), *image.digests):
             self._offers[known] = image
         return image.id
 
@@ -122,11 +92,11 @@ class FakeEngine:
     def containers(self, all: bool = False) -> Sequence[Document]:
         with self._call("containers", ""):
             shown = [found for found in self._containers.values() if all or found.status in ("running", "paused")]
-            return [self._summary(container) for container in reversed(shown)]
+            return [list_summary(container) for container in reversed(shown)]
 
     def inspect(self, container: str) -> Document:
         with self._call("inspect", container):
-            return self._document(self._find(container))
+            return inspect_document(self._find(container), self.now)
 
     def image(self, reference: str) -> Document:
         with self._call("image", reference):
@@ -149,7 +119,7 @@ class FakeEngine:
         progress: Callable[[PullProgress], None] | None = None,
     ) -> None:
         with self._call("pull", reference):
-            wanted = _tagged(reference)
+            wanted = tagged(reference)
             if "@" in wanted:
                 name, _, digest = wanted.partition("@")
                 head, colon, tail = name.rpartition(":")
@@ -168,7 +138,7 @@ class FakeEngine:
         with self._call("remove_image", image):
             found = self._find_image(image)
             if image != found.id and len(found.references) > 1:
-                found.references.discard(_tagged(image))
+                found.references.discard(tagged(image))
                 return
             users = [container for container in self._containers.values() if container.image is found]
             running = any(container.status == "running" for container in users)
@@ -186,7 +156,7 @@ class FakeEngine:
             mode = host_config["NetworkMode"]
             networks = {} if mode in ("host", "none") or ":" in mode else {"bridge" if mode == "default" else mode: {}}
             identity = self._identity("container")
-            config = {"Hostname": identity[:12], **_merged(wanted, image.config)}
+            config = {"Hostname": identity[:12], **merged_config(wanted, image.config)}
             made = FakeContainer(identity, name, image, config, host_config, networks | endpoints, self.now)
             self._containers[identity] = made
             self._tell(made, "create")
@@ -297,12 +267,12 @@ class FakeEngine:
         self._images[image.id] = image
         if reference:
             for other in self._images.values():
-                other.references.discard(_tagged(reference))
-            image.references.add(_tagged(reference))
+                other.references.discard(tagged(reference))
+            image.references.add(tagged(reference))
 
     def _find_image(self, reference: str) -> FakeImage:
         for image in self._images.values():
-            if reference == image.id or _tagged(reference) in image.references or reference in image.digests:
+            if reference == image.id or tagged(reference) in image.references or reference in image.digests:
                 return image
         raise EngineNotFound(f"no such image: {reference}")
 
@@ -339,52 +309,6 @@ class FakeEngine:
         self._events.append(Event(action, container.id, container.name, attributes, self.now))
         self._changed.notify_all()
 
-    def _health(self, container: FakeContainer) -> dict[str, Any]:
-        check = container.config.get("Healthcheck")
-        if not check or check.get("Test") == ["NONE"] or container.started is None:
-            return {}
-        passed = self.now - container.started
-        reached = [health for after, health in container.image.health if passed >= after]
-        return {"Health": {"Status": reached[-1] if reached else "starting", "FailingStreak": 0, "Log": []}}
-
-    def _document(self, container: FakeContainer) -> Document:
-        state = {
-            "Status": container.status,
-            "Running": container.status == "running",
-            "Paused": False,
-            "Restarting": False,
-            "Dead": False,
-            "ExitCode": container.exit_code,
-            "StartedAt": _moment(container.started),
-            "FinishedAt": _moment(container.finished),
-            **self._health(container),
-        }
-        return copy.deepcopy(
-            {
-                "Id": container.id,
-                "Name": f"/{container.name}",
-                "Created": _moment(container.created),
-                "Image": container.image.id,
-                "State": state,
-                "RestartCount": 0,
-                "Config": container.config,
-                "HostConfig": container.host_config,
-                "Mounts": [],
-                "NetworkSettings": {"Networks": container.networks},
-            }
-        )
-
-    def _summary(self, container: FakeContainer) -> Document:
-        return {
-            "Id": container.id,
-            "Names": [f"/{container.name}"],
-            "Image": container.config["Image"],
-            "ImageID": container.image.id,
-            "State": container.status,
-            "Labels": dict(container.config.get("Labels") or {}),
-            "Created": int(container.created),
-        }
-
 
 class FakeEventStream(Iterator[Event]):
     """The EventStream of the port; waits for the next event until it is closed."""
@@ -407,29 +331,3 @@ class FakeEventStream(Iterator[Event]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-
-
-def _tagged(reference: str) -> str:
-    if "@" in reference or reference.startswith("sha256:") or ":" in reference.rpartition("/")[2]:
-        return reference
-    return f"{reference}:latest"
-
-
-def _moment(at: float | None) -> str:
-    return NEVER if at is None else datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
-
-
-def _merged(wanted: dict[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
-    """What a container has of its own, filled up from its image as the engine does."""
-    merged = {"Cmd": None, "Entrypoint": None, **wanted}
-    if not merged["Entrypoint"]:
-        merged["Cmd"] = merged["Cmd"] or image.get("Cmd")
-        merged["Entrypoint"] = image.get("Entrypoint")
-    names = {entry.partition("=")[0] for entry in merged.get("Env") or []}
-    inherited = [entry for entry in image.get("Env") or [] if entry.partition("=")[0] not in names]
-    merged["Env"] = [*(merged.get("Env") or []), *inherited]
-    merged["Labels"] = {**(image.get("Labels") or {}), **(merged.get("Labels") or {})}
-    for key in _MERGED:
-        if not merged.get(key) and image.get(key):
-            merged[key] = copy.deepcopy(image[key])
-    return merged

@@ -1,0 +1,98 @@
+"""Owns the connection to a Docker daemon: the SDK's client with what it lacks, and its errors in the port's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+import urllib3
+from docker import errors
+from docker.api.client import APIClient
+from docker.tls import TLSConfig
+
+from chalicelib.ports.engine import EngineConflict, EngineError, EngineNotFound, EngineRejected, EngineUnavailable
+
+POOL_SIZE = 32
+_GATEWAY_TROUBLE = (502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files to reach an engine over TLS: its authority, and our certificate with its key."""
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    verify: bool = True
+
+
+class Client(APIClient):
+    """The SDK's client with the calls it lacks: bodies as they are, and a time limit where it has none."""
+
+    def _retrieve_server_version(self) -> str:
+        # The first request of all. Proxies and certificate bundles in the environment are meant for the internet,
+        # and would outweigh the authority this engine was configured with.
+        self.trust_env = False
+        return str(super()._retrieve_server_version())
+
+    def post_json(self, path: str, resource: str, body: Mapping[str, Any]) -> None:
+        self._raise_for_status(self._post_json(self._url(path, resource), data=body))
+
+    def post_within(self, seconds: float, path: str, resource: str, query: Mapping[str, Any]) -> None:
+        self._raise_for_status(self._post(self._url(path, resource), params=query, timeout=seconds))
+
+    def post_stream(
+        self, path: str, query: Mapping[str, Any], headers: Mapping[str, str], idle_seconds: float
+    ) -> requests.Response:
+        timeout = (self.timeout, idle_seconds)
+        answer = self._post(self._url(path), params=query, headers=headers, stream=True, timeout=timeout)
+        self._raise_for_status(answer)
+        return answer
+
+    def get_stream(self, path: str, query: Mapping[str, Any], idle_seconds: float) -> requests.Response:
+        answer = self._get(self._url(path), params=query, stream=True, timeout=(self.timeout, idle_seconds))
+        self._raise_for_status(answer)
+        return answer
+
+    def chunks(self, answer: requests.Response) -> Iterator[bytes]:
+        """The body as it arrives; the connection is given up when the reader stops."""
+        try:
+            for chunk in self._stream_helper(answer):
+                yield chunk if isinstance(chunk, bytes) else chunk.encode()
+        finally:
+            answer.close()
+
+
+def connect(base_url: str, tls: Tls | None, call_seconds: float) -> Client:
+    """A client that has agreed on the API version with the daemon; `call_seconds` bounds each of its calls."""
+    config: TLSConfig | bool = False
+    if tls:
+        pair = (tls.certificate, tls.key) if tls.certificate and tls.key else None
+        config = TLSConfig(client_cert=pair, ca_cert=tls.ca, verify=tls.verify)
+    return Client(base_url=base_url, version="auto", timeout=call_seconds, tls=config, max_pool_size=POOL_SIZE)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Errors of the SDK, the connection and the daemon leave the block as errors of the port."""
+    try:
+        yield
+    except errors.APIError as error:
+        raise _refusal(error) from error
+    except (errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise EngineUnavailable(f"the Docker engine does not answer: {error}") from error
+
+
+def _refusal(error: errors.APIError) -> EngineError:
+    status = error.status_code or 500
+    message = str(error.explanation or error)
+    if status == 404:
+        return EngineNotFound(message)
+    if status == 409:
+        return EngineConflict(message)
+    if status in _GATEWAY_TROUBLE:
+        return EngineUnavailable(message)
+    return EngineRejected(status, message)
