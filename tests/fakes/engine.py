@@ -154,7 +154,9 @@ class FakeEngine:
             host_config = {"NetworkMode": "default"} | wanted.pop("HostConfig", {})
             endpoints = wanted.pop("NetworkingConfig", {}).get("EndpointsConfig", {})
             mode = host_config["NetworkMode"]
-            networks = {} if mode in ("host", "none") or ":" in mode else {"bridge" if mode == "default" else mode: {}}
+            networks: dict[str, dict[str, Any]] = {}
+            if mode not in ("host", "none") and not mode.startswith("container:"):
+                networks["bridge" if mode == "default" else mode] = {}
             identity = self._identity("container")
             config = {"Hostname": identity[:12], **merged_config(wanted, image.config)}
             made = FakeContainer(identity, name, image, config, host_config, networks | endpoints, self.now)
