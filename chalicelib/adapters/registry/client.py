@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
 import orjson
-from httpx import Response
 
 from chalicelib.adapters.registry import documents
 from chalicelib.adapters.registry.auth import Authenticator
 from chalicelib.adapters.registry.credentials import Account, Instance, Tls
+from chalicelib.adapters.registry.links import next_link
 from chalicelib.adapters.registry.providers import is_loopback
 from chalicelib.adapters.registry.transport import MEBIBYTE, Call, Reply, Transport, speaks_tls
 from chalicelib.ports.clock import Clock
@@ -139,7 +139,7 @@ class RegistryClient:
             answer = authenticator.answer(reply.headers, path, account, sent)
             if answer is not None:
                 reply = call(answer)
-        if may_refuse_method and reply.status in (405, 501):
+        if may_refuse_method and reply.status == 405:
             return reply
         self._judge(reply, path, account)
         return reply
@@ -156,8 +156,7 @@ class RegistryClient:
         raise RegistryGarbled(what.format("answers in a way we do not understand for"))
 
     def _next(self, reply: Reply, url: str, start: str, page: list[str], known: dict[str, None]) -> str | None:
-        links = Response(200, headers=reply.headers).links if "link" in reply.headers else {}
-        link = links.get("next", {}).get("url")
+        link = next_link(reply.headers.get_list("link"))
         if link is not None:
             target = urljoin(url, link)
             if target.partition("?")[0] != start:
