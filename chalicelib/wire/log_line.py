@@ -35,7 +35,7 @@ def log_to(stream: TextIO, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS.get(level, logging.ERROR))
-    for noisy in ("botocore", "urllib3", "httpx", "httpcore", "uvicorn"):
+    for noisy in ("botocore", "urllib3", "httpx", "httpcore", "pynamodb", "uvicorn"):
         logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))
 
 

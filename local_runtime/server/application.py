@@ -23,6 +23,7 @@ def build_app(services: Services, paths: Paths | None = None, *, loopback: bool 
     """
     api = FastAPI(title="Slipway", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     door = HttpDoor(services, paths or table())
+    api.state.door = door
     api.router.routes.append(AsgiRoute("/{path:path}", endpoint=door, include_in_schema=False))
 
     def document() -> dict[str, Any]:

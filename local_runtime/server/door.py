@@ -13,7 +13,7 @@ import anyio.to_thread
 from chalicelib.ports.services import Services
 from handlers.body import API_LIMIT
 from handlers.dispatch import dispatch, table
-from handlers.http import Request, Response
+from handlers.http import Request
 from handlers.paths import Paths
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class HttpDoor:
         # Handlers that wait for a host, and streams, have threads of their own: they must not hold up a list.
         self._waiting = anyio.CapacityLimiter(WAITING_THREADS)
         self._streams = anyio.CapacityLimiter(STREAM_THREADS)
+        self._open: set[anyio.CancelScope] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -51,27 +52,39 @@ class HttpDoor:
             await send({"type": "http.response.body", "body": response.body})
         else:
             await send({"type": "http.response.start", "status": response.status, "headers": headers})
-            await self._stream(response, receive, send)
+            await self._stream(response.body, receive, send)
 
     def _waits(self, request: Request) -> bool:
         match = self._paths.match(request.path)
         route = match.route(request.method) if match else None
         return route is not None and route.waits
 
-    async def _stream(self, response: Response, receive: Receive, send: Send) -> None:
-        assert not isinstance(response.body, bytes)
+    def end_streams(self) -> None:
+        """End every stream under way: the server stops."""
+        for scope in tuple(self._open):
+            scope.cancel()
+
+    async def _stream(self, body: Iterator[bytes], receive: Receive, send: Send) -> None:
+        gone = False
         async with anyio.create_task_group() as group:
+            self._open.add(group.cancel_scope)
 
             async def leave_with_the_client() -> None:
+                nonlocal gone
                 while (await receive())["type"] != "http.disconnect":
                     pass
+                gone = True
                 group.cancel_scope.cancel()
 
             group.start_soon(leave_with_the_client)
-            async for chunk in self._chunks(response.body):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            try:
+                async for chunk in self._chunks(body):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            finally:
+                self._open.discard(group.cancel_scope)
+                group.cancel_scope.cancel()
+        if not gone:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-            group.cancel_scope.cancel()
 
     async def _chunks(self, body: Iterator[bytes]) -> AsyncIterator[bytes]:
         # A step that is under way when the client leaves is abandoned: it ends by itself, and nobody holds the

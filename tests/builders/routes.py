@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from chalicelib.domain import errors
@@ -48,6 +50,27 @@ def stream(_request: Request, _services: Any) -> Response:
     return Response(body=chunks(), headers=(("X-Count", "5"),), media_type="text/event-stream")
 
 
+def endless(request: Request, _services: Any) -> Response:
+    """A stream that ends only when nobody reads it any more, and then writes the file it was asked to."""
+    left = Path(request.query["left"][0])
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            while True:
+                time.sleep(0.05)
+                yield b": still here\n\n"
+        finally:
+            left.write_text("left")
+
+    return Response(body=chunks(), media_type="text/event-stream")
+
+
+def slow(request: Request, _services: Any) -> object:
+    """An answer that takes its time."""
+    time.sleep(float(request.query["seconds"][0]))
+    return {"slow": True}
+
+
 def file(_request: Request, _services: Any) -> Response:
     headers = (("Content-Disposition", 'attachment; filename="a.bin"'),)
     return Response(body=bytes(range(256)) * 8, headers=headers, media_type="application/octet-stream")
@@ -86,6 +109,8 @@ TABLE = (
     route("DELETE", "/api/v1/things/{id}", nothing, guards=(Confirm("thing-delete"), Feature("delete"))),
     route("GET", "/api/v1/large", large),
     route("GET", "/api/v1/stream", stream),
+    route("GET", "/api/v1/endless", endless),
+    route("GET", "/api/v1/slow", slow, waits=True),
     route("GET", "/api/v1/file", file),
     route("GET", "/api/v1/cookies", cookies, public=True),
     route("POST", "/api/v1/act", echo, guards=(Feature("containeractions"),)),
