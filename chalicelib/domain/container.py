@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from chalicelib.domain.policy import NO_POLICY, Policy
+
 LOCAL_AGENT = "local"
 """The agent whose name clients never see: the executor beside the server."""
 
@@ -162,6 +164,8 @@ class Container:
     health: str | None = None
     wishes: Wishes = field(default_factory=Wishes)
     labels: Mapping[str, str] = field(default_factory=dict)
+    watcher_policy: Policy = NO_POLICY
+    """What its watcher's settings say about updates; its labels and the operator may say otherwise."""
     details: Details = field(default_factory=Details)
     result: Result | None = None
     error: str | None = None

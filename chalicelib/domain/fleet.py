@@ -10,7 +10,8 @@ from typing import Any
 from chalicelib.domain.collation import NameKey
 from chalicelib.domain.container import Candidate, Identity, UpdateKind
 from chalicelib.domain.operation import Operation
-from chalicelib.domain.policy import NO_POLICY, Policy, Standing, standing
+from chalicelib.domain.policy import NO_LAYERS, NO_POLICY, Layers, Policy
+from chalicelib.domain.standing import Standing, standing
 
 Document = Mapping[str, Any]
 """A container's stored body: opaque here, spelled out in `wire.container`."""
@@ -37,13 +38,16 @@ class Listing:
     former_ids: tuple[str, ...]
     name_key: NameKey
     read: Callable[[], Document]
+    label_policy: Policy = NO_POLICY
+    watcher_policy: Policy = NO_POLICY
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """One container of a fleet with what belongs to its identity."""
+    """One container of a fleet with what belongs to its identity; `policy` is what its `layers` come to."""
 
     listing: Listing
+    layers: Layers = NO_LAYERS
     policy: Policy = NO_POLICY
     operation: Operation | None = None
 
@@ -75,6 +79,14 @@ class Fleet:
     def at(self, identity: Identity) -> Entry | None:
         """The container of this identity."""
         return next((entry for entry in self.entries if entry.listing.identity == identity), None)
+
+
+def enter(listing: Listing, override: Policy = NO_POLICY, operation: Operation | None = None) -> Entry:
+    """The listing with the policy its labels, its watcher and the operator's override come to."""
+    if override is NO_POLICY and listing.label_policy is NO_POLICY and listing.watcher_policy is NO_POLICY:
+        return Entry(listing, operation=operation)
+    layers = Layers(override, listing.label_policy, listing.watcher_policy)
+    return Entry(listing, layers, layers.effective, operation)
 
 
 def assemble(entries: list[Entry], mark: str) -> Fleet:

@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 
 from chalicelib.domain.container import Wishes
+from chalicelib.domain.policy import LONGEST_DAYS, MODES, NO_POLICY, Policy
 
 DEFAULT_ICON = "mdi:docker"
 COMPOSE_PROJECT = "com.docker.compose.project"
 STACK = "com.docker.stack.namespace"
 
+_DAYS = re.compile(r"^[0-9]{1,3}$")
 _RECREATED = re.compile(r"^[0-9a-f]{12}_(?P<name>.+)$")
 
 
@@ -41,6 +43,25 @@ def wishes(labels: Mapping[str, str]) -> Wishes:
         trigger_exclude=label(labels, "trigger.exclude"),
         source_repo=label(labels, "source.repo"),
     )
+
+
+def policy(labels: Mapping[str, str]) -> Policy:
+    """The update policy the labels `dd.updatePolicy.*` declare; a value that cannot be meant is left out."""
+    mode = (label(labels, "updatePolicy.maturityMode") or "").strip().lower()
+    days = (label(labels, "updatePolicy.maturityMinAgeDays") or "").strip()
+    declared = Policy(
+        skip_tags=_listed(labels, "updatePolicy.skipTags"),
+        skip_digests=_listed(labels, "updatePolicy.skipDigests"),
+        maturity_mode=mode if mode in MODES else None,
+        maturity_min_age_days=int(days) if _DAYS.match(days) and 1 <= int(days) <= LONGEST_DAYS else None,
+    )
+    return NO_POLICY if declared.empty else declared
+
+
+def _listed(labels: Mapping[str, str], name: str) -> tuple[str, ...] | None:
+    """The words of a comma list, each once; nothing when there is none."""
+    words = dict.fromkeys(word.strip() for word in (label(labels, name) or "").split(","))
+    return tuple(word for word in words if word) or None
 
 
 def canonical_name(name: str) -> str:

@@ -1,89 +1,92 @@
-"""What holds a candidate back, and how old a candidate is: computed when read, so that time alone can lift it."""
+"""What holds a candidate back, asked for in layers: an operator's own word first, then labels, then the watcher."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-
-from chalicelib.domain.container import Candidate
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 
 DEFAULT_MIN_AGE_DAYS = 7
-_DAY = timedelta(days=1)
-_MATURE = timedelta(days=1)
-_ESTABLISHED = timedelta(days=7)
+LONGEST_DAYS = 365
+MODES = ("all", "mature")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One container's update policy; every member absent means nothing is held back."""
+    """One layer's wishes. An absent member leaves the matter to the layer below; an empty list says: nothing."""
 
-    skip_tags: tuple[str, ...] = ()
-    skip_digests: tuple[str, ...] = ()
+    skip_tags: tuple[str, ...] | None = None
+    skip_digests: tuple[str, ...] | None = None
     snooze_until: datetime | None = None
     maturity_mode: str | None = None
     maturity_min_age_days: int | None = None
 
     @property
     def empty(self) -> bool:
-        """Whether it asks for nothing."""
+        """Whether it says nothing at all."""
         return self == NO_POLICY
 
 
 NO_POLICY = Policy()
+LAYERED = ("skip_tags", "skip_digests", "maturity_mode", "maturity_min_age_days")
+"""The members every layer may say; a snooze is the operator's alone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a candidate stands at one moment: offered or held back, its age in whole minutes, and how settled it is."""
+class Layers:
+    """Those of one container: `override` was set through the API, `label` on the container, `env` on its watcher."""
 
-    update_available: bool = False
-    suppressed_by: str | None = None
-    age: timedelta | None = None
-    maturity: str | None = None
+    override: Policy = NO_POLICY
+    label: Policy = NO_POLICY
+    env: Policy = NO_POLICY
 
+    @property
+    def empty(self) -> bool:
+        """Whether no layer says anything."""
+        return self == NO_LAYERS
 
-NO_CANDIDATE = Standing()
+    @property
+    def declared(self) -> Policy:
+        """What holds without the operator's override."""
+        return self._merged("label", "env")
 
+    @property
+    def effective(self) -> Policy:
+        """What holds: of each member the first layer that says something. An empty list ends as nothing."""
+        merged = self._merged("override", "label", "env")
+        return replace(merged, skip_tags=merged.skip_tags or None, skip_digests=merged.skip_digests or None)
 
-def age(candidate: Candidate, now: datetime) -> timedelta:
-    """Time since the candidate was first seen, or since its trusted publication when that was earlier; never negative.
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Of each member that some layer says: `override`, `label` or `env`."""
+        found = {name: self._source(name) for name in LAYERED}
+        return {name: source for name, source in found.items() if source is not None}
 
-    Whole minutes, so that an unchanged fleet reads the same twice.
-    """
-    since = candidate.detected_at
-    if candidate.published_at is not None and candidate.published_at <= now:
-        since = min(since, candidate.published_at)
-    return timedelta(minutes=max((now - since) // timedelta(minutes=1), 0))
+    def _source(self, member: str) -> str | None:
+        layers = ("override", "label", "env")
+        return next((layer for layer in layers if getattr(getattr(self, layer), member) is not None), None)
 
-
-def suppression(candidate: Candidate, policy: Policy, now: datetime) -> str | None:
-    """Why it is held back: `snoozed`, `immature`, `skipped-tag` or `skipped-digest`; None when it is offered."""
-    if policy.snooze_until is not None and policy.snooze_until > now:
-        return "snoozed"
-    if policy.maturity_mode == "mature":
-        days = policy.maturity_min_age_days or DEFAULT_MIN_AGE_DAYS
-        if age(candidate, now) < days * _DAY:
-            return "immature"
-    if candidate.kind.kind == "tag" and candidate.kind.remote_value in policy.skip_tags:
-        return "skipped-tag"
-    if candidate.kind.kind == "digest" and candidate.kind.remote_value in policy.skip_digests:
-        return "skipped-digest"
-    return None
-
-
-def maturity(since: timedelta) -> str:
-    """`hot` under a day, `mature` up to seven days, `established` beyond."""
-    if since < _MATURE:
-        return "hot"
-    return "mature" if since <= _ESTABLISHED else "established"
+    def _merged(self, *layers: str) -> Policy:
+        said = [getattr(self, layer) for layer in layers]
+        members = {
+            member.name: next((v for one in said if (v := getattr(one, member.name)) is not None), None)
+            for member in fields(Policy)
+        }
+        return Policy(**members)
 
 
-def standing(candidate: Candidate | None, policy: Policy, now: datetime) -> Standing:
-    """How the candidate stands now under that policy."""
-    if candidate is None:
-        return NO_CANDIDATE
-    held = suppression(candidate, policy, now)
-    if held is not None:
-        return Standing(suppressed_by=held)
-    since = age(candidate, now)
-    return Standing(update_available=True, age=since, maturity=maturity(since))
+NO_LAYERS = Layers()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRequest:
+    """An asked change, its members as they were sent: what they may be depends on the action."""
+
+    action: object = None
+    kind: object = None
+    value: object = None
+    days: object = None
+    snooze_until: object = None
+    mode: object = None
+    min_age_days: object = field(default=...)
+    """The ellipsis stands for: not sent."""

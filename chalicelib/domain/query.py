@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from chalicelib.domain.fleet import Entry, Fleet
 
@@ -128,11 +128,11 @@ def _sort(entries: list[Entry], query: ContainerQuery, now: datetime) -> None:
         entries.reverse()
 
 
-def _age_key(entry: Entry, now: datetime) -> tuple[bool, timedelta, str]:
-    """The oldest update first, none last."""
-    age = entry.standing(now).age
+def _age_key(entry: Entry, now: datetime) -> tuple[bool, datetime, str]:
+    """The oldest update first, none last; to the second and beyond, though ages are shown in whole minutes."""
+    since = entry.standing(now).since
     identity = entry.listing.identity
-    return age is None, -(age or timedelta()), f"{identity.watcher}.{identity.name}.{entry.listing.id}"
+    return since is None, since or now, f"{identity.watcher}.{identity.name}.{entry.listing.id}"
 
 
 def _created_key(entry: Entry) -> tuple[bool, float, object]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from chalicelib.domain import labels as label_rules
 from chalicelib.domain.collation import name_key
 from chalicelib.domain.container import (
     LOCAL_AGENT,
@@ -24,7 +25,8 @@ from chalicelib.domain.container import (
     Wishes,
 )
 from chalicelib.domain.fleet import Entry, Listing
-from chalicelib.domain.policy import Standing
+from chalicelib.domain.source import source_of
+from chalicelib.domain.standing import Standing
 from chalicelib.wire import moment, operation, policy
 
 Json = dict[str, Any]
@@ -39,9 +41,8 @@ _WISHES = {
     "link_template": "linkTemplate",
     "trigger_include": "triggerInclude",
     "trigger_exclude": "triggerExclude",
-    "source_repo": "sourceRepo",
 }
-_PRIVATE_WISHES = ("watch", "watch_digest", "lookup_image", "group")
+_PRIVATE_WISHES = ("watch", "watch_digest", "lookup_image", "group", "source_repo")
 
 
 def present(entry: Entry, standing: Standing, *, vulnerabilities: bool = True) -> Json:
@@ -51,8 +52,7 @@ def present(entry: Entry, standing: Standing, *, vulnerabilities: bool = True) -
     if standing.age is not None:
         body["updateAge"] = standing.age // timedelta(milliseconds=1)
         body["updateMaturityLevel"] = standing.maturity
-    if not entry.policy.empty:
-        body["updatePolicy"] = policy.write(entry.policy)
+    body |= policy.write_layers(entry.layers, entry.policy)
     if entry.operation is not None:
         body["updateOperation"] = operation.write_active(entry.operation)
     if not vulnerabilities and "security" in body:
@@ -78,6 +78,7 @@ def document(container: Container) -> Json:
         "result": _result(container.result) if container.result is not None else None,
         "error": {"message": container.error} if container.error else None,
         "updateKind": _update_kind(container.update),
+        "sourceRepo": source_of(container),
         "labels": dict(container.labels),
         "details": _details(container.details),
     }
@@ -104,6 +105,8 @@ def facts(container: Container) -> Json:
             "app": moment.write_optional(container.applied_at),
             "ref": container.image.reference or None,
             "was": list(container.former_ids) or None,
+            "lp": policy.write(label_rules.policy(container.labels)) or None,
+            "wp": policy.write(container.watcher_policy) or None,
         }
     )
 
@@ -127,6 +130,8 @@ def listing(identity: Identity, stored: Json, read: Callable[[], Mapping[str, An
         former_ids=tuple(stored.get("was", ())),
         name_key=name_key(identity.name),
         read=read,
+        label_policy=policy.read_optional(stored.get("lp")),
+        watcher_policy=policy.read_optional(stored.get("wp")),
     )
 
 
@@ -143,6 +148,7 @@ def read_container(identity: Identity, stored: Json, body: Mapping[str, Any]) ->
         health=body.get("health"),
         wishes=Wishes(**wishes),
         labels=body.get("labels", {}),
+        watcher_policy=policy.read_optional(stored.get("wp")),
         details=_read_details(body.get("details", {})),
         image=_read_image(body["image"], stored.get("ref", "")),
         result=_read_result(body["result"]) if "result" in body else None,

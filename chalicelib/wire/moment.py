@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 def write(moment: datetime) -> str:
     """`2021-06-12T05:33:38.440Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read(text: str) -> datetime:

@@ -14,7 +14,7 @@ from chalicelib.adapters.dynamo.models import AgentModel, ContainerModel, Ledger
 from chalicelib.adapters.dynamo.operation import read_ledger
 from chalicelib.adapters.dynamo.trouble import translated
 from chalicelib.domain.container import Identity
-from chalicelib.domain.fleet import Entry, Fleet, Listing, assemble
+from chalicelib.domain.fleet import Entry, Fleet, Listing, assemble, enter
 from chalicelib.domain.operation import Operation
 from chalicelib.domain.policy import NO_POLICY, Policy
 from chalicelib.ports.clock import Clock
@@ -110,7 +110,7 @@ class DynamoFleet:
 
     def _entries(self) -> list[Entry]:
         return [
-            Entry(listing, shelf.policies.get(key, NO_POLICY), shelf.operations.get(key))
+            enter(listing, shelf.policies.get(key, NO_POLICY), shelf.operations.get(key))
             for shelf in self._shelves.values()
             for key, (_, listing) in shelf.containers.items()
         ]
