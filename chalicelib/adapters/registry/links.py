@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 _QUOTED = r'"(?:\\.|[^"\\])*"'
-_LINK = re.compile(
-    rf'<(?P<target>[^>]*)>(?P<parameters>(?:\s*;\s*[\w!#$&+.^`|~*-]+(?:\s*=\s*(?:{_QUOTED}|[^",;\s]+))?)*)'
-)
+_PARAMETER = rf'\s*;\s*[\w!#$&+.^`|~*-]+(?:\s*=\s*(?:{_QUOTED}|[^",;\s]+))?'
+_LINK = re.compile(rf"<(?P<target>[^>]*)>(?P<parameters>(?:{_PARAMETER})*)")
 _RELATION = re.compile(rf"(?:^|;)\s*rel\s*=\s*(?P<value>{_QUOTED}|[^\",;\s]+)", re.IGNORECASE)
 
 

@@ -1,0 +1,88 @@
+"""Tag lists: pages, links that lead away, and lists that are none."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.ports.registry import (
+    RegistryGarbled,
+    RegistryUntrusted,
+)
+from tests.builders.registry_client import TAGS, Client, in_turn, page, tags
+from tests.builders.scripted_registry import Asked, Scripted, ScriptedRegistry
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"tags": 5}', b'{"name": "web"}', b"null"])
+def test_a_tag_list_that_is_none_is_an_error(place: ScriptedRegistry, client: Client, body: bytes) -> None:
+    place.answer = lambda asked: Scripted(body=body)
+    with pytest.raises(RegistryGarbled, match="no tag list"):
+        tags(client.open(), place)
+
+
+def test_a_repository_without_tags_has_none(place: ScriptedRegistry, client: Client) -> None:
+    place.answer = lambda asked: Scripted(body=b'{"name": "web", "tags": null}')
+    assert tags(client.open(), place) == []
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        '</v2/web/tags/list?n=1000&last=b>; rel="next"',
+        "</v2/web/tags/list?next_page=xyz>; rel=next",
+        '</v2/web/tags/list?n=1>; rel="prev", </v2/web/tags/list?last=b>; rel="next"',
+        '</v2/web/tags/list?last=b>; title="a, b; c"; rel="next"',
+        '<?last=b>; rel="next"',
+    ],
+)
+def test_pages_are_followed(place: ScriptedRegistry, client: Client, link: str) -> None:
+    place.answer = in_turn(page("a", "b", link=link), page("c"))
+    assert tags(client.open(), place) == ["a", "b", "c"]
+
+
+def test_an_absolute_link_to_the_same_list_is_followed(place: ScriptedRegistry, client: Client) -> None:
+    place.answer = in_turn(page("a", link=f'<{place.url}/v2/web/tags/list?last=a>; rel="next"'), page("b"))
+    assert tags(client.open(), place) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "link", ["/v2/other/tags/list", "/v2/web/../secret", "//evil.example/v2/web/tags/list", "/admin"]
+)
+def test_a_link_that_leaves_the_list_is_not_followed(place: ScriptedRegistry, client: Client, link: str) -> None:
+    place.answer = in_turn(page("a", link=f'<{link}>; rel="next"'), page("b"))
+    with pytest.raises(RegistryUntrusted):
+        tags(client.with_account(place), place)
+    assert len(place.asked) == 1
+
+
+def test_a_link_to_another_host_gets_no_credentials(
+    place: ScriptedRegistry, other: ScriptedRegistry, client: Client
+) -> None:
+    place.answer = lambda asked: page("a", link=f'<{other.url}/v2/web/tags/list?n=1000>; rel="next"')
+    with pytest.raises(RegistryUntrusted):
+        tags(client.with_account(place), place)
+    assert other.asked == []
+
+
+def test_pages_that_go_round_in_circles_end(place: ScriptedRegistry, client: Client) -> None:
+    place.answer = lambda asked: page("a", link='</v2/web/tags/list?n=1000>; rel="next"')
+    with pytest.raises(RegistryGarbled, match="without end"):
+        tags(client.open(), place)
+
+
+def test_a_full_page_without_a_link_is_continued_after_its_last_tag(place: ScriptedRegistry, client: Client) -> None:
+    full = [f"1.0.{number}" for number in range(1000)]
+    place.answer = in_turn(page(*full), page("2.0.0"))
+    assert tags(client.open(), place)[-1] == "2.0.0"
+    assert place.paths[-1] == "/v2/web/tags/list?n=1000&last=1.0.999"
+
+
+def test_an_unchanged_tag_list_is_not_sent_again(place: ScriptedRegistry, client: Client) -> None:
+    def answer(asked: Asked) -> Scripted:
+        if asked.headers.get("if-none-match") == '"v1"':
+            return Scripted(304, b"", declared=0)
+        return Scripted(body=TAGS, headers={"ETag": '"v1"'})
+
+    place.answer = answer
+    registries = client.open()
+    assert tags(registries, place) == tags(registries, place) == ["1.0.0", "1.1.0"]
+    assert [asked.headers.get("if-none-match") for asked in place.asked] == [None, '"v1"']
