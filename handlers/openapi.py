@@ -20,6 +20,12 @@ _SECURITY: Json = {
         "description": "What `POST /auth/login` sets.",
     },
 }
+_PREFER: Json = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`respond-async` answers 202 at once instead of waiting for the host.",
+    "schema": {"type": "string", "examples": ["respond-async"]},
+}
 _TAGS = {
     "containers": "What runs, what is newer, and what holds it back.",
     "updates": "Moving containers to newer images, and back.",
@@ -83,10 +89,12 @@ def _parameters(route: Route) -> list[Json]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]
-    in_query = [
+    in_query: list[Json] = [
         {"name": query.name, "in": "query", "description": query.description, "schema": dict(query.schema)}
         for query in route.query
     ]
+    if route.waits:
+        in_query.append(_PREFER)
     return [*in_path, *in_query, *(dict(parameter) for guard in route.guards for parameter in guard.parameters)]
 
 

@@ -64,7 +64,9 @@ def bundle(out: Path, stage: str = "dev") -> None:
             archive.extractall(unpacked)
         _compile(unpacked)
         _zip(unpacked, out / "deployment.zip")
-        shutil.copyfile(packaged / "sam.json", out / "sam.json")
+        # CloudFormation takes templates of at most a megabyte, and Chalice spends most of that on white space.
+        made = json.loads((packaged / "sam.json").read_text())
+        (out / "sam.json").write_text(json.dumps(made, indent=1))
 
 
 def template() -> dict[str, Any]:

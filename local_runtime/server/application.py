@@ -15,14 +15,18 @@ from local_runtime.server.door import HttpDoor
 from local_runtime.server.host_guard import HostGuard
 
 
-def build_app(services: Services, paths: Paths | None = None, *, loopback: bool = False) -> FastAPI:
+def build_app(
+    services: Services, paths: Paths | None = None, *, loopback: bool = False, stream_seconds: float | None = None
+) -> FastAPI:
     """The application over these services; `loopback` says that it is bound to this machine only.
+
+    `stream_seconds` bounds streams where the host drains them instead of streaming.
 
     Everything the table holds, and every 404 and 405, is answered by dispatch, so FastAPI's own router needs one
     route: rows of another kind (WebSockets, files) are added before it with `api.router.routes.insert(0, …)`.
     """
     api = FastAPI(title="Slipway", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    door = HttpDoor(services, paths or table())
+    door = HttpDoor(services, paths or table(), stream_seconds=stream_seconds)
     api.state.door = door
     api.router.routes.append(AsgiRoute("/{path:path}", endpoint=door, include_in_schema=False))
 

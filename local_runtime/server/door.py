@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote
 
@@ -27,8 +28,9 @@ STREAM_THREADS = 256
 class HttpDoor:
     """An ASGI application that answers every HTTP request from the route table."""
 
-    def __init__(self, services: Services, paths: Paths | None = None) -> None:
+    def __init__(self, services: Services, paths: Paths | None = None, *, stream_seconds: float | None = None) -> None:
         self._services = services
+        self._stream_seconds = stream_seconds
         self._paths = paths or table()
         self._handlers = anyio.CapacityLimiter(HANDLER_THREADS)
         # Handlers that wait for a host, and streams, have threads of their own: they must not hold up a list.
@@ -40,6 +42,8 @@ class HttpDoor:
         """Answer one request."""
         body, whole = await _read_body(receive)
         request = request_of(scope, body, trust_proxy=self._services.settings.trust_proxy)
+        if self._stream_seconds is not None:
+            request = replace(request, stream_seconds=self._stream_seconds)
         limiter = self._waiting if self._waits(request) else self._handlers
         response = await anyio.to_thread.run_sync(dispatch, request, self._services, self._paths, limiter=limiter)
         headers = _encoded(response.headers)

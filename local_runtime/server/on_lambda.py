@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mangum import Mangum
 
 from chalicelib.ports.services import Services
+from handlers.gateway import STREAM_SECONDS
 from handlers.paths import Paths
 from local_runtime.server.application import build_app
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def lambda_handler_over(services: Services, paths: Paths | None = None) -> Mangum:
     """A Lambda handler for API Gateway's REST events."""
-    return Mangum(_WithRawPath(build_app(services, paths)), lifespan="off")
+    return Mangum(_WithRawPath(build_app(services, paths, stream_seconds=STREAM_SECONDS)), lifespan="off")
 
 
 class _WithRawPath:

@@ -148,6 +148,10 @@ def test_the_template_keeps_an_executor_to_its_own_rows_and_queue(build: Path) -
     assert own_queue["Resource"]["Fn::Sub"].endswith(":slipway-commands-${!aws:PrincipalTag/agent}")
 
 
+def test_the_template_is_small_enough_for_cloudformation(build: Path) -> None:
+    assert (build / "sam.json").stat().st_size < 1_000_000
+
+
 def test_every_reference_in_the_template_leads_somewhere(build: Path) -> None:
     template = json.loads((build / "sam.json").read_text())
     known = set(template["Resources"]) | set(template["Parameters"])
