@@ -1,5 +1,6 @@
 """What a person sees of the supervisor: the start-up panel and the programs' lines, each with its program's name."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 COLOURS = {"store": "magenta", "server": "cyan", "executor": "green", "slipway": "yellow"}
 DOCS_PATH = "/api/v1/docs"
 
@@ -22,7 +24,7 @@ class Screen:
 
     def show(self, name: str, line: str) -> None:
         """One line of a program."""
-        self._console.print(Text(f"{name:>8} │ ", style=COLOURS.get(name, "")), Text.from_ansi(line), sep="", end="\n")
+        self._console.print(Text(f"{name:>8} │ ", style=COLOURS.get(name, "")), _readable(line), sep="", end="\n")
 
     def announce(self, url: str, password: str | None) -> None:
         """The start-up panel: where it is, and on the very first start who may come in."""
@@ -39,3 +41,15 @@ class Screen:
         self._console.print(
             Panel(rows, title=f"Slipway is ready: {url}", subtitle="Ctrl-C stops it", expand=False), soft_wrap=False
         )
+
+
+def _readable(line: str) -> Text:
+    """A line of the JSON log as a person reads it: time, level when it matters, message, stack trace; others as is."""
+    try:
+        record = json.loads(line)
+        text = f"{record['timestamp'][11:19]} {record['message']}"
+        level = record["level"]
+    except (ValueError, KeyError, TypeError):
+        return Text.from_ansi(line)
+    trace = f"\n{record['exception']}" if isinstance(record.get("exception"), str) else ""
+    return Text(text + trace, style=LEVELS.get(level, ""))
