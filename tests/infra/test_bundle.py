@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from argon2 import PasswordHasher
 
 from infra.bundle import bundle
@@ -182,3 +183,15 @@ def _references(node: Any) -> set[str]:
     if "Fn::GetAtt" in node:
         found.add(node["Fn::GetAtt"][0])
     return found.union(*map(_references, node.values()))
+
+
+def test_one_more_agent_gets_a_queue_of_the_same_name_and_kind(build: Path) -> None:
+    from chalicelib.config import Settings
+    from infra.bundle import ROOT
+
+    agent = yaml.safe_load((ROOT / "infra" / "agent.yaml").read_text())["Resources"]["Commands"]["Properties"]
+    local = json.loads((build / "sam.json").read_text())["Resources"]["LocalCommands"]["Properties"]
+    assert agent.pop("QueueName") == {"Fn::Sub": f"{Settings().queue_prefix}commands-${{Agent}}"}
+    assert local.pop("QueueName") == f"{Settings().queue_prefix}commands-local"
+    del agent["RedrivePolicy"]["deadLetterTargetArn"], local["RedrivePolicy"]["deadLetterTargetArn"]
+    assert agent == local
