@@ -16,6 +16,7 @@ from chalicelib.domain.account import Account, phc
 from chalicelib.ports.accounts import AccountStore
 from chalicelib.ports.patterns import PatternCompiler
 from chalicelib.ports.queues import Queue
+from chalicelib.ports.release_notes import ReleaseNotesCache, ReleaseNotesSource
 from chalicelib.ports.stores import (
     AgentStore,
     AuditStore,
@@ -50,7 +51,8 @@ class Services:
         from chalicelib.adapters.dynamo.tables import create_missing
         from chalicelib.adapters.dynamo.trouble import translated
 
-        tables = Tables(self._client("dynamodb", self.settings.dynamodb_url), self.settings.region, self.settings.table_prefix)
+        client = self._client("dynamodb", self.settings.dynamodb_url)
+        tables = Tables(client, self.settings.region, self.settings.table_prefix)
         if self.settings.create_tables:
             with translated("the tables"):
                 create_missing(tables)
@@ -119,11 +121,27 @@ class Services:
         return DynamoBackups()
 
     @cached_property
+    def forges(self) -> ReleaseNotesSource:
+        """Where release notes are asked for."""
+        from chalicelib.adapters.forges.releases import ForgeReleases, forges
+
+        return ForgeReleases(forges(self.settings.github_token, self.settings.forges), self.settings.version)
+
+    @cached_property
+    def release_cache(self) -> ReleaseNotesCache:
+        """Release notes asked for before."""
+        from chalicelib.adapters.dynamo.release_cache import DynamoReleaseNotes
+
+        _ = self.tables
+        return DynamoReleaseNotes()
+
+    @cached_property
     def queue(self) -> Queue:
         """Wake-ups."""
         from chalicelib.adapters.sqs.queue import SqsQueue
 
-        return SqsQueue(self._client("sqs", self.settings.sqs_url), self.settings.queue_prefix, create=self.settings.create_tables)
+        client = self._client("sqs", self.settings.sqs_url)
+        return SqsQueue(client, self.settings.queue_prefix, create=self.settings.create_tables)
 
     @cached_property
     def accounts(self) -> AccountStore:

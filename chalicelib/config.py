@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from chalicelib import VERSION
 from chalicelib.domain.container import LOCAL_AGENT
+from chalicelib.domain.policy import LONGEST_DAYS, MODES, NO_POLICY, Policy
 
 _FILE_LIMIT = 1024 * 1024
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,62}$")
@@ -37,6 +38,7 @@ class WatcherSettings:
     watch_all: bool = False
     watch_events: bool = True
     watch_at_start: bool = True
+    policy: Policy = NO_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,9 @@ class Settings:
     watchers: tuple[WatcherSettings, ...] = (WatcherSettings("local"),)
     docker_actions: tuple[DockerActionSettings, ...] = (DockerActionSettings("local"),)
     registries: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    forges: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    """By kind (github, gitlab, gitea) and name: `url`, `api` and `token` of forges that may be asked."""
+    github_token: str | None = None
     problems: tuple[str, ...] = ()
     """Components that were skipped because their settings are wrong, one sentence each."""
 
@@ -148,6 +153,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         watchers=_watchers(reader, problems),
         docker_actions=_docker_actions(reader, problems),
         registries=reader.tree("DD_REGISTRY_"),
+        forges=reader.tree("DD_RELEASE_NOTES_"),
+        github_token=reader.get("DD_RELEASE_NOTES_GITHUB_TOKEN"),
         problems=tuple(problems),
     )
 
@@ -263,8 +270,19 @@ def _watcher(reader: _Reader, name: str, prefix: str) -> WatcherSettings:
         watch_all=reader.flag(f"{prefix}WATCHALL", defaults.watch_all),
         watch_events=reader.flag(f"{prefix}WATCHEVENTS", defaults.watch_events),
         watch_at_start=reader.flag(f"{prefix}WATCHATSTART", defaults.watch_at_start),
+        policy=_watcher_policy(reader, prefix),
         **files,
     )
+
+
+def _watcher_policy(reader: _Reader, prefix: str) -> Policy:
+    """What a watcher says about the updates of its containers."""
+    mode, days = f"{prefix}MATURITY_MODE", f"{prefix}MATURITY_MIN_AGE_DAYS"
+    policy = Policy(
+        maturity_mode=reader.one_of(mode, MODES, MODES[0]) if reader.has(mode) else None,
+        maturity_min_age_days=reader.number(days, 0, 1, LONGEST_DAYS) if reader.has(days) else None,
+    )
+    return NO_POLICY if policy.empty else policy
 
 
 def _engine_url(reader: _Reader, prefix: str, *, secure: bool) -> str:

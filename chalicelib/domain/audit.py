@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chalicelib.domain.container import Identity
 
 RETENTION = timedelta(days=30)
+SERVER = "@server"
+"""The agent of rows that are about no container: no agent can have this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +27,26 @@ class AuditEntry:
     to_version: str | None = None
     trigger: str | None = None
     details: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which rows: no `actions` means every action; a bound that is `never` lets nothing through."""
+
+    actions: Set[str] = field(default_factory=frozenset)
+    container: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    never: bool = False
+
+    def period(self, now: datetime) -> tuple[datetime, datetime]:
+        """From when to when rows are wanted, both included; what is past its retention is gone, deleted or not."""
+        oldest = now - RETENTION
+        newest = now + timedelta(days=1)
+        return max(self.since or oldest, oldest), min(self.until or newest, newest)
+
+    def matches(self, entry: AuditEntry) -> bool:
+        """Whether a row of the period is wanted."""
+        if self.actions and entry.action not in self.actions:
+            return False
+        return self.container is None or entry.identity.name == self.container

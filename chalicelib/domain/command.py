@@ -15,6 +15,8 @@ LEASE = timedelta(seconds=30)
 RENEWAL = timedelta(seconds=10)
 RETENTION = timedelta(hours=1)
 """How long an ended command can still be asked for its result."""
+RETRY = timedelta(seconds=10)
+"""When a command that could not be ended for want of the store or the engine is taken up again."""
 STALE = timedelta(minutes=5)
 """A command nobody has begun by then is refused: nobody expects a container to stop an hour after asking."""
 
@@ -27,6 +29,7 @@ class CommandKind(StrEnum):
     START = "start"
     STOP = "stop"
     RESTART = "restart"
+    REVEAL = "reveal"
 
 
 class CommandState(StrEnum):

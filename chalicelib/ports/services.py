@@ -10,7 +10,17 @@ from chalicelib.ports.accounts import AccountStore, Passwords, Sessions
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.limits import RateLimiter
 from chalicelib.ports.queues import Queue
-from chalicelib.ports.stores import AgentStore, CommandStore, FleetReader, OperationStore
+from chalicelib.ports.release_notes import ReleaseNotesCache, ReleaseNotesSource
+from chalicelib.ports.stores import (
+    AgentStore,
+    AuditStore,
+    BackupStore,
+    CommandStore,
+    ContainerStore,
+    FleetReader,
+    OperationStore,
+    PolicyStore,
+)
 
 
 class Settings(Protocol):
@@ -133,6 +143,36 @@ class Services(Protocol):
     @property
     def operations(self) -> OperationStore:
         """What was done to containers."""
+        ...
+
+    @property
+    def containers(self) -> ContainerStore:
+        """The writing side of containers."""
+        ...
+
+    @property
+    def policies(self) -> PolicyStore:
+        """What operators say about updates."""
+        ...
+
+    @property
+    def backups(self) -> BackupStore:
+        """Remembered images."""
+        ...
+
+    @property
+    def audit(self) -> AuditStore:
+        """What was done."""
+        ...
+
+    @property
+    def forges(self) -> ReleaseNotesSource:
+        """Where release notes are asked for."""
+        ...
+
+    @property
+    def release_cache(self) -> ReleaseNotesCache:
+        """Release notes asked for before."""
         ...
 
     @property

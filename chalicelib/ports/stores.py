@@ -114,6 +114,10 @@ class CommandStore(Protocol):
         """Every command of the agent that can be claimed, oldest first."""
         ...
 
+    def remove(self, agent: str, command_id: str) -> None:
+        """Forget it at once, whoever works on it: its end is not stored any more. An unknown one is no error."""
+        ...
+
     def purge(self, agent: str, before: datetime) -> int:
         """Delete commands that ended before then; how many."""
         ...
@@ -142,6 +146,10 @@ class AuditStore(Protocol):
         """The newest rows of these agents together, newest first."""
         ...
 
+    def between(self, agents: Sequence[str], since: datetime, until: datetime) -> list[AuditEntry]:
+        """Every row of these agents from then to then, both included, newest first."""
+        ...
+
 
 class BackupStore(Protocol):
     """Remembered images by identity."""
@@ -161,5 +169,3 @@ class BackupStore(Protocol):
     def keep(self, identity: Identity, count: int) -> None:
         """Forget all but the newest `count` of one identity."""
         ...
-
-

@@ -147,7 +147,16 @@ class Executor:
                 "os": platform.system().lower(),
                 "arch": platform.machine(),
                 "triggers": [
-                    {"id": f"docker.{action.name}", "type": "docker", "name": action.name}
+                    {
+                        "id": f"docker.{action.name}",
+                        "type": "docker",
+                        "name": action.name,
+                        "configuration": {
+                            "prune": action.prune,
+                            "dryrun": action.dry_run,
+                            "backupcount": action.backup_count,
+                        },
+                    }
                     for action in self._settings.docker_actions
                 ],
             },

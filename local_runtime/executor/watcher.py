@@ -129,7 +129,10 @@ class Watcher:
         except EngineNotFound:
             # A container outlives its image's last tag, and on some engines the image itself.
             image = {"Id": document["Image"], "Architecture": "unknown", "Os": "linux"}
-        return describe(document, image, identity, name_of=self._tools.registries.name_of, transform=self._transform)
+        container = describe(
+            document, image, identity, name_of=self._tools.registries.name_of, transform=self._transform
+        )
+        return replace(container, watcher_policy=self.settings.policy)
 
     def check(self, containers: Sequence[Container]) -> int:
         """Ask the registries about these and store what changed; how many there were."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
 from chalicelib.adapters.dynamo import blob
 from chalicelib.adapters.dynamo.models import AuditModel
@@ -30,14 +31,29 @@ class DynamoAudit:
         """The newest rows of these agents together, newest first."""
         with translated("the audit log"):
             found: list[Iterable[AuditEntry]] = [
-                [
-                    wire.read(agent, blob.unpack(item.entry))
-                    for item in AuditModel.query(agent, scan_index_forward=False, limit=limit)
-                ]
+                [_read(agent, item) for item in AuditModel.query(agent, scan_index_forward=False, limit=limit)]
                 for agent in agents
             ]
-        merged = heapq.merge(*found, key=lambda entry: entry.at, reverse=True)
-        return list(merged)[:limit]
+        return list(_merged(found))[:limit]
+
+    def between(self, agents: Sequence[str], since: datetime, until: datetime) -> list[AuditEntry]:
+        """Every row of these agents from then to then, both included, newest first."""
+        # `~` sorts behind every id, so that the last millisecond is included.
+        period = AuditModel.key.between(moment.write(since), f"{moment.write(until)}~")
+        with translated("the audit log"):
+            found: list[Iterable[AuditEntry]] = [
+                [_read(agent, item) for item in AuditModel.query(agent, period, scan_index_forward=False)]
+                for agent in agents
+            ]
+        return list(_merged(found))
+
+
+def _merged(found: list[Iterable[AuditEntry]]) -> Iterator[AuditEntry]:
+    return heapq.merge(*found, key=lambda entry: (entry.at, entry.id), reverse=True)
+
+
+def _read(agent: str, item: AuditModel) -> AuditEntry:
+    return wire.read(agent, blob.unpack(item.entry))
 
 
 def _item(entry: AuditEntry) -> AuditModel:

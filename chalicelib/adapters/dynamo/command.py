@@ -84,6 +84,11 @@ class DynamoCommands:
         found = [command for command in self._all(agent) if command.claimable(now)]
         return sorted(found, key=lambda command: command.created_at)
 
+    def remove(self, agent: str, command_id: str) -> None:
+        """Forget it at once."""
+        with translated(f"command {command_id}"):
+            CommandModel(agent, command_id).delete()
+
     def purge(self, agent: str, before: datetime) -> int:
         """Delete commands that ended before then; how many."""
         old = [command for command in self._all(agent) if command.ended_at is not None and command.ended_at < before]

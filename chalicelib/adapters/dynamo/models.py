@@ -117,6 +117,18 @@ class BackupModel(Model):
     backup = BinaryAttribute(legacy_encoding=False)
 
 
+class CacheModel(Model):
+    """What others answered and may be answered again for a while: by kind and key."""
+
+    class Meta:
+        table_name = "cache"
+
+    kind = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    value = BinaryAttribute(legacy_encoding=False)
+    expires_at = NumberAttribute()
+
+
 class AccessModel(Model):
     """Accounts, secrets and whatever else decides who may ask: by kind and name."""
 
@@ -137,6 +149,7 @@ MODELS: tuple[type[Model], ...] = (
     CommandModel,
     AuditModel,
     BackupModel,
+    CacheModel,
     AccessModel,
 )
 

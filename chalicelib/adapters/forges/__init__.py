@@ -1,0 +1,1 @@
+"""Forges: where the source of images is published, and its releases described."""
