@@ -402,10 +402,25 @@ MISTAKES: list[tuple[str, dict[str, Any]]] = [
     ("query", {"KeyConditionExpression": "pk = :v", "ExpressionAttributeValues": {":v": {"S": ""}}}),
     ("query", {"KeyConditionExpression": "pk = :v AND other = :v", "ExpressionAttributeValues": V}),
     ("query", {"IndexName": "absent", "KeyConditionExpression": "pk = :v", "ExpressionAttributeValues": V}),
-    ("query", {"IndexName": "by-g", "ConsistentRead": True, "KeyConditionExpression": "g = :v", "ExpressionAttributeValues": V}),
+    (
+        "query",
+        {
+            "IndexName": "by-g",
+            "ConsistentRead": True,
+            "KeyConditionExpression": "g = :v",
+            "ExpressionAttributeValues": V,
+        },
+    ),
     ("query", {"KeyConditionExpression": "pk = :v", "FilterExpression": "", "ExpressionAttributeValues": V}),
     ("query", {"KeyConditionExpression": "pk = :v", "FilterExpression": "name = :v", "ExpressionAttributeValues": V}),
-    ("query", {"KeyConditionExpression": "pk = :v", "ExpressionAttributeNames": {"#n": "n"}, "ExpressionAttributeValues": V}),
+    (
+        "query",
+        {
+            "KeyConditionExpression": "pk = :v",
+            "ExpressionAttributeNames": {"#n": "n"},
+            "ExpressionAttributeValues": V,
+        },
+    ),
     ("query", {}),
     ("scan", {"Segment": 3, "TotalSegments": 2}),
     ("put_item", {"Item": {"pk": {"S": "p"}}}),
@@ -417,7 +432,7 @@ MISTAKES: list[tuple[str, dict[str, Any]]] = [
     ("update_item", {"Key": KEY, "UpdateExpression": "SET"}),
     ("update_item", {"Key": KEY, "UpdateExpression": "SET name = :v", "ExpressionAttributeValues": V}),
     ("delete_item", {"Key": {"pk": {"S": "p"}}}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("operation", "request_"), MISTAKES)
@@ -454,6 +469,10 @@ def test_what_moto_accepts_and_dynamodb_refuses_is_refused(both: tuple[Any, Any]
     assert same_pages(both, "scan", TableName=table) == []
 
 
+def query(condition: str, values: dict[str, Any], **further: Any) -> dict[str, Any]:
+    return {"TableName": "t", "KeyConditionExpression": condition, "ExpressionAttributeValues": values, **further}
+
+
 def test_ordinary_reads_do_not_need_moto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = Journal(tmp_path)
     tables = Tables(journal)
@@ -478,11 +497,11 @@ def test_ordinary_reads_do_not_need_moto(tmp_path: Path, monkeypatch: pytest.Mon
     ordinary: list[tuple[str, dict[str, Any]]] = [
         ("GetItem", {"TableName": "t", "Key": key, "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL"}),
         ("BatchGetItem", {"RequestItems": {"t": {"Keys": [key], "ProjectionExpression": "pk"}}}),
-        ("Query", {"TableName": "t", "KeyConditionExpression": "pk = :p AND begins_with (sk, :a)", "ExpressionAttributeValues": values}),
-        ("Query", {"TableName": "t", "KeyConditionExpression": "(pk = :p AND sk BETWEEN :a AND :a)", "ExpressionAttributeValues": values, "Limit": 3}),
-        ("Query", {"TableName": "t", "IndexName": "by-g-n", "KeyConditionExpression": "g = :g", "ExpressionAttributeValues": {":g": {"S": "x"}}}),
+        ("Query", query("pk = :p AND begins_with (sk, :a)", values)),
+        ("Query", query("(pk = :p AND sk BETWEEN :a AND :a)", values, Limit=3)),
+        ("Query", query("g = :g", {":g": {"S": "x"}}, IndexName="by-g-n")),
         ("Scan", {"TableName": "t", "FilterExpression": "n = :n", "ExpressionAttributeValues": {":n": {"N": "1"}}}),
-    ]  # fmt: skip
+    ]
     for operation, request in ordinary:
         assert b'"sk"' in tables.call(operation, request) or b'"pk"' in tables.call(operation, request)
     tables.close()
