@@ -1,4 +1,4 @@
-"""Pins: compiles each requirements.in with uv, tests after machine, and carries the versions over to the Lambda bundle."""
+"""Pins: compiles each requirements.in with uv, tests after machine, and carries the versions to the Lambda bundle."""
 
 import re
 import shutil

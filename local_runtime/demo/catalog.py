@@ -32,7 +32,7 @@ class Health:
     """A health check by HTTP on port 8080; durations in seconds."""
 
     path: str = "/healthz"
-    interval: float = 2
+    interval: float = 1
     timeout: float = 2
     retries: int = 3
 
@@ -97,7 +97,7 @@ _WEB = _versions(
         "2.1.0-rc.1": "2026-10-12",
     },
 )
-_PAYMENTS = _versions(SERVE, Health(interval=1), {"3.1.0": "2026-06-15"})
+_PAYMENTS = _versions(SERVE, Health(), {"3.1.0": "2026-06-15"})
 _SEARCH = _versions(IDLE, None, {"7.0.0": "2026-04-20"})
 _ORDERS = _versions(CHATTER, None, {"2.3.0": "2026-08-03"})
 _BACKUP = _versions(FINISH, None, {"0.9.0": "2026-03-02", "0.9.1": "2026-08-17"})
@@ -133,7 +133,7 @@ APPLICATIONS = (
         "demo/payments",
         "3.1.0",
         _PAYMENTS["3.1.0"],
-        {**_PAYMENTS, "3.2.0": Version("3.2.0", "2026-10-01", SERVE, Health(interval=1), healthy=False)},
+        {**_PAYMENTS, "3.2.0": Version("3.2.0", "2026-10-01", SERVE, Health(), healthy=False)},
         _display("Demo payments, its candidate never gets healthy", "mdi:credit-card", "demo"),
     ),
     Application(

@@ -39,7 +39,8 @@ class Environment:
             if not self._usable():
                 self._create()
             self._unfinished.touch()
-            self._install(self.root / requirements / "requirements.txt")
+            # uv leaves compiling to the first import, which then costs every start where files cannot be written.
+            self._install(self.root / requirements / "requirements.txt", compiled=requirements == "local_runtime")
             self._stamp(requirements)
             self._unfinished.unlink()
             say(f"environment ready in {time.monotonic() - started:.1f} s")
@@ -85,12 +86,13 @@ class Environment:
         self._unfinished.touch()
         _run([sys.executable, "-m", "venv", str(self.path)], "could not make the virtual environment")
 
-    def _install(self, file: Path) -> None:
+    def _install(self, file: Path, *, compiled: bool) -> None:
         say(f"installing {file.relative_to(self.root)}")
         uv = self._uv()
         if uv is not None:
             command = [uv, "pip", "install", "--python", str(self.python), "-r", str(file)]
-            if subprocess.run(command, env=_uv_settings(), check=False).returncode == 0:
+            more = ["--compile-bytecode"] if compiled else []
+            if subprocess.run([*command, *more], env=_uv_settings(), check=False).returncode == 0:
                 return
             say("uv did not manage; trying pip")
         if not self._has_pip():

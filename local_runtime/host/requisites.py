@@ -1,4 +1,4 @@
-"""What the tests need of the machine: Docker Engine, a registry and static programs, from apt where they are missing."""
+"""What the tests need of the machine: Docker Engine, a registry and static programs, from apt where missing."""
 
 import os
 import shutil
