@@ -20,6 +20,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _HOST = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?"
 )
+_SHORT_ID = re.compile(r"[0-9a-f]{4,64}")
 _IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}|[0-9a-f]{12}")
 
 
@@ -99,14 +100,16 @@ class Reference:
         return self.familiar
 
 
-def choose_reference(configured: str, repo_tags: Sequence[str], repo_digests: Sequence[str]) -> Reference:
+def choose_reference(
+    configured: str, repo_tags: Sequence[str], repo_digests: Sequence[str], image_id: str = ""
+) -> Reference:
     """The name a container's image goes by (engine-spec §2.5).
 
-    `configured` is what the container was created with: a name, or an image id. Only an id or a bare
-    `name@digest` needs what the engine knows of the image. A container pinned to a digest never takes
-    the tag of another repository: updating it would deploy that other image.
+    `configured` is what the container was created with: a name, or an image id, which people shorten (`image_id`
+    tells such a beginning from a name). Only an id or a bare `name@digest` needs what the engine knows of the image.
+    A container pinned to a digest never takes the tag of another repository: updating it would deploy that image.
     """
-    if is_image_id(configured):
+    if is_image_id(configured) or _begins_id(configured, image_id, repo_tags):
         return _of_bare_id(configured, repo_tags, repo_digests)
     reference = Reference.parse(configured)
     if reference.tag is not None:
@@ -129,6 +132,13 @@ def own_digest(reference: Reference, repo_digests: Sequence[str]) -> str | None:
 def is_image_id(text: str) -> bool:
     """Whether this names an image by id (64 hex digits, with or without `sha256:`, or the short 12)."""
     return bool(_IMAGE_ID.fullmatch(text))
+
+
+def _begins_id(configured: str, image_id: str, repo_tags: Sequence[str]) -> bool:
+    if not _SHORT_ID.fullmatch(configured) or not image_id.removeprefix("sha256:").startswith(configured):
+        return False
+    named = Reference.parse(configured).repository
+    return all(tagged.repository != named for tagged in _parsed(repo_tags))
 
 
 def _of_bare_id(configured: str, repo_tags: Sequence[str], repo_digests: Sequence[str]) -> Reference:

@@ -129,6 +129,12 @@ def test_a_bare_image_id_takes_the_first_tag() -> None:
     assert choose_reference("f" * 12, ["<none>:<none>", "web:2"], []).familiar == "web:2"
 
 
+def test_the_beginning_of_an_image_id_is_told_from_a_name() -> None:
+    assert choose_reference("ffff", ["web:2"], [], IMAGE_ID).familiar == "web:2"
+    assert choose_reference("ffff", ["ffff:1"], [], IMAGE_ID).familiar == "ffff:latest"
+    assert choose_reference("cafe", ["web:2"], [], IMAGE_ID).familiar == "cafe:latest"
+
+
 def test_a_bare_image_id_without_tags_takes_the_repository_of_its_digest() -> None:
     chosen = choose_reference(IMAGE_ID, [], [f"ghcr.io/owner/app@{D1}"])
     assert (chosen.host, chosen.path, chosen.running_tag) == ("ghcr.io", "owner/app", D1)

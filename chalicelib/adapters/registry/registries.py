@@ -20,7 +20,8 @@ from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import RegistryAuth
 from chalicelib.ports.registry import Registry, RegistryCache, RegistryName, RegistryState
 
-DEFAULT_WINDOW = timedelta(seconds=60)
+DEFAULT_WINDOW = timedelta(0)
+"""A window pays where a cache is shared: each agent then spares the others' questions."""
 _ACCOUNT_LIFE = timedelta(minutes=5)
 _STRANGER = Instance(UNKNOWN, "unknown")
 
