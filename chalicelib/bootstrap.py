@@ -125,7 +125,8 @@ class Services:
         """Where release notes are asked for."""
         from chalicelib.adapters.forges.releases import ForgeReleases, forges
 
-        return ForgeReleases(forges(self.settings.github_token, self.settings.forges), self.settings.version)
+        configured = [(one.kind, one.url, one.api, one.token) for one in self.settings.forges]
+        return ForgeReleases(forges(self.settings.github_token, configured), self.settings.version)
 
     @cached_property
     def release_cache(self) -> ReleaseNotesCache:

@@ -52,6 +52,16 @@ class DockerActionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgeSettings:
+    """A forge that may be asked for release notes: `url` of its pages, `api` where its kind does not say it."""
+
+    kind: str
+    url: str
+    api: str | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be configured, checked."""
 
@@ -95,8 +105,7 @@ class Settings:
     watchers: tuple[WatcherSettings, ...] = (WatcherSettings("local"),)
     docker_actions: tuple[DockerActionSettings, ...] = (DockerActionSettings("local"),)
     registries: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
-    forges: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
-    """By kind (github, gitlab, gitea) and name: `url`, `api` and `token` of forges that may be asked."""
+    forges: tuple[ForgeSettings, ...] = ()
     github_token: str | None = None
     problems: tuple[str, ...] = ()
     """Components that were skipped because their settings are wrong, one sentence each."""
@@ -153,7 +162,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         watchers=_watchers(reader, problems),
         docker_actions=_docker_actions(reader, problems),
         registries=reader.tree("DD_REGISTRY_"),
-        forges=reader.tree("DD_RELEASE_NOTES_"),
+        forges=tuple(_forges(reader, problems)),
         github_token=reader.get("DD_RELEASE_NOTES_GITHUB_TOKEN"),
         problems=tuple(problems),
     )
@@ -300,6 +309,20 @@ def _cron(variable: str, expression: str) -> str:
     if len(fields) not in (5, 6) or not all(re.fullmatch(r"[\w*/,#?-]+", field) for field in fields):
         raise BadSetting(f"{variable} must be a cron expression such as '0 * * * *', not {expression!r}")
     return expression
+
+
+def _forges(reader: _Reader, problems: list[str]) -> list[ForgeSettings]:
+    found = []
+    for kind in ("github", "gitlab", "gitea"):
+        for name in reader.names(f"DD_RELEASE_NOTES_{kind.upper()}_"):
+            prefix = f"DD_RELEASE_NOTES_{kind.upper()}_{name}_"
+            url = reader.get(f"{prefix}URL")
+            if url and re.match(r"https?://[^/@\s]+$", url.rstrip("/")):
+                api, token = reader.get(f"{prefix}API"), reader.get(f"{prefix}TOKEN")
+                found.append(ForgeSettings(kind, url.rstrip("/"), api, token))
+            elif url:
+                problems.append(f"{prefix}URL must be the address of a forge, such as https://git.example.com")
+    return found
 
 
 def _docker_actions(reader: _Reader, problems: list[str]) -> tuple[DockerActionSettings, ...]:

@@ -1,4 +1,4 @@
-"""The summary's body."""
+"""The body of the summary: counts for a side bar."""
 
 from __future__ import annotations
 

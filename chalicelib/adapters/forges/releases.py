@@ -5,8 +5,8 @@ With urllib3, which the Lambda runtime brings along under botocore: no other HTT
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import urllib3
@@ -42,21 +42,16 @@ KNOWN: Mapping[str, Forge] = {
 }
 
 
-def forges(github_token: str | None, settings: Mapping[str, Mapping[str, Mapping[str, str]]]) -> dict[str, Forge]:
-    """The forges by host. `settings` is kind, name, then `url` (of pages), `api` (where that differs), `token`."""
+def forges(github_token: str | None, configured: Iterable[tuple[str, str, str | None, str | None]]) -> dict[str, Forge]:
+    """Every forge that may be asked, by the host of its pages; `configured` are kind, url, api and token of more."""
     found = dict(KNOWN)
     if github_token:
-        found["github.com"] = Forge(GITHUB, KNOWN["github.com"].api, github_token)
-    for kind, named in settings.items():
-        dialect = DIALECTS.get(kind)
-        for one in named.values() if dialect else ():
-            url = one.get("url", "").rstrip("/")
-            host = urlsplit(url).netloc.lower()
-            if not host or dialect is None:
-                continue
-            known = KNOWN.get(host)
-            api = one.get("api", "").rstrip("/") or (known.api if known else url + _API_PATHS[kind])
-            found[host] = Forge(dialect, api, one.get("token") or None)
+        found["github.com"] = replace(KNOWN["github.com"], token=github_token)
+    for kind, url, api, token in configured:
+        host = urlsplit(url).netloc.lower()
+        known = KNOWN.get(host)
+        address = api or (known.api if known else url + _API_PATHS[kind])
+        found[host] = Forge(DIALECTS[kind], address.rstrip("/"), token)
     return found
 
 
