@@ -31,6 +31,7 @@ class Asked:
     method: str
     path: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
     @property
     def authorization(self) -> str | None:
@@ -38,6 +39,15 @@ class Asked:
 
 
 Script = Callable[[Asked], Scripted]
+
+
+class QuietServer(ThreadingHTTPServer):
+    """A server whose clients may hang up, which is what many tests are about."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing: the client's own assertion does."""
 
 
 class ScriptedRegistry:
@@ -75,7 +85,8 @@ def scripted_registry(answer: Script | None = None) -> Iterator[ScriptedRegistry
 
         def do_GET(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            asked = Asked(self.command, self.path, headers)
+            body = self.rfile.read(int(headers.get("content-length", "0")))
+            asked = Asked(self.command, self.path, headers, body)
             place.asked.append(asked)
             scripted = place.answer(asked)
             time.sleep(scripted.delay)
@@ -89,7 +100,7 @@ def scripted_registry(answer: Script | None = None) -> Iterator[ScriptedRegistry
             if scripted.declared is not None:
                 self.close_connection = True
 
-        do_HEAD = do_GET
+        do_HEAD = do_POST = do_GET
 
         def _send(self, scripted: Scripted) -> None:
             try:
@@ -105,8 +116,7 @@ def scripted_registry(answer: Script | None = None) -> Iterator[ScriptedRegistry
         def log_message(self, format: str, *args: object) -> None:
             """Keeps the test output clean."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = QuietServer(("127.0.0.1", 0), Handler)
     place.address = f"127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

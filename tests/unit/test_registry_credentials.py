@@ -125,6 +125,16 @@ def test_what_docker_login_stored_is_found(tmp_path: Path, key: str, host: str) 
     assert found.account("other.example") is None
 
 
+def test_an_identity_token_is_told_from_a_password(tmp_path: Path) -> None:
+    stored = docker_config(tmp_path, {"auths": {"mine.azurecr.io": {"auth": AUTH, "identitytoken": "refresh"}}})
+    assert stored.account("mine.azurecr.io") == Account("<token>", "refresh", identity=True)
+    answer = json.dumps({"Username": "<token>", "Secret": "refresh"})
+    helped = docker_config(tmp_path, {"credsStore": "vault"}, {("vault", "mine.azurecr.io"): answer})
+    assert helped.account("mine.azurecr.io") == Account("<token>", "refresh", identity=True)
+    pulled = Registries({}, StillClock(), docker_config=helped).pull_credentials(Reference.parse("mine.azurecr.io/a"))
+    assert pulled == RegistryAuth(identity_token="refresh", server="mine.azurecr.io")
+
+
 def test_a_helper_of_one_registry_comes_before_the_store_of_all(tmp_path: Path) -> None:
     def answer(user: str) -> str:
         return json.dumps({"ServerURL": "x", "Username": user, "Secret": "s"})

@@ -56,7 +56,12 @@ class Authenticator:
         """What to send before being asked: what this registry wanted last time, or Basic where that is its way."""
         if self._challenge is not None:
             return self._answer(self._challenge, path, account)
-        if account is not None and self._instance.provider.basic and self._may_hold_credentials():
+        if (
+            account is not None
+            and not account.identity
+            and self._instance.provider.basic
+            and self._may_hold_credentials()
+        ):
             return _basic(account)
         return None
 
@@ -67,15 +72,14 @@ class Authenticator:
             return None
         if challenge.realm is not None:
             self._check_realm(challenge.realm, account)
-            with self._lock:
-                self._tokens.pop(path, None)
+            self._forget(path, rejected)
         answer = self._answer(challenge, path, account)
         self._challenge = challenge if answer else self._challenge
         return None if answer == rejected else answer
 
     def _answer(self, challenge: Challenge, path: str, account: Account | None) -> str | None:
         if challenge.realm is None:
-            if account is None:
+            if account is None or account.identity:
                 return None
             if not self._may_hold_credentials():
                 raise RegistryUntrusted(f"{self._host} asks for a password over plain HTTP, which is not sent")
@@ -90,24 +94,33 @@ class Authenticator:
         return f"Bearer {token.value}"
 
     def _fetch(self, realm: str, service: str | None, path: str, account: Account | None) -> _Token:
-        query = {"service": service} if service else {}
-        query["scope"] = f"repository:{path}:pull"
-        reply = self._transport.send(
-            Call(
-                "GET",
-                f"{realm}{'&' if urlsplit(realm).query else '?'}{urlencode(query)}",
-                {"Accept": "application/json"},
-                _basic(account) if account else None,
-                self.tls if _hostname(realm) == _hostname(self.base_url) else DEFAULT_TLS,
-                self._instance.provider.pace,
-                MEBIBYTE,
-                has_credentials=True,
-            )
-        )
+        fields = {"service": service} if service else {}
+        fields["scope"] = f"repository:{path}:pull"
+        reply = self._transport.send(self._token_call(realm, fields, account))
         if reply.status != 200:
             who = f"the credentials of {account.user}" if account else "anonymous access"
             raise RegistryDenied(f"{_host(realm)} refuses {who} ({reply.status})")
         return self._read(reply.body, realm)
+
+    def _token_call(self, realm: str, fields: dict[str, str], account: Account | None) -> Call:
+        tls = self.tls if _hostname(realm) == _hostname(self.base_url) else DEFAULT_TLS
+        pace = self._instance.provider.pace
+        headers = {"Accept": "application/json"}
+        if account is not None and account.identity:
+            fields = {"grant_type": "refresh_token", "client_id": "slipway", "refresh_token": account.secret, **fields}
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = urlencode(fields).encode()
+            return Call("POST", realm, headers, body, tls=tls, pace=pace, max_bytes=MEBIBYTE, has_credentials=True)
+        return Call(
+            "GET",
+            f"{realm}{'&' if urlsplit(realm).query else '?'}{urlencode(fields)}",
+            headers,
+            authorization=_basic(account) if account else None,
+            tls=tls,
+            pace=pace,
+            max_bytes=MEBIBYTE,
+            has_credentials=True,
+        )
 
     def _read(self, body: bytes, realm: str) -> _Token:
         try:
@@ -119,6 +132,13 @@ class Authenticator:
         except (ValueError, AttributeError):
             raise RegistryGarbled(f"{_host(realm)} answers something that is no token") from None
         return _Token(value, self._clock.now() + timedelta(seconds=min(seconds, MAX_TOKEN_SECONDS)))
+
+    def _forget(self, path: str, rejected: str | None) -> None:
+        """Drops a token that was refused, but not the one another thread has fetched since."""
+        with self._lock:
+            token = self._tokens.get(path)
+            if token is not None and rejected == f"Bearer {token.value}":
+                del self._tokens[path]
 
     def _check_realm(self, realm: str, account: Account | None) -> None:
         parts = urlsplit(realm)

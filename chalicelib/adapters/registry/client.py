@@ -125,11 +125,11 @@ class RegistryClient:
                     method,
                     url,
                     headers,
-                    authorization,
-                    authenticator.tls,
-                    self.instance.provider.pace,
-                    max_bytes,
-                    content_addressed,
+                    authorization=authorization,
+                    tls=authenticator.tls,
+                    pace=self.instance.provider.pace,
+                    max_bytes=max_bytes,
+                    content_addressed=content_addressed,
                     has_credentials=account is not None,
                 )
             )

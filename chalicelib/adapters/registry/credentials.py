@@ -19,6 +19,7 @@ from chalicelib.adapters.registry.providers import BY_KIND, JSON_KEY_USER, PROVI
 log = logging.getLogger(__name__)
 HELPER_TIMEOUT_SECONDS = 10
 _HELPER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_IDENTITY_USER = "<token>"
 _HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
 
 Settings = Mapping[str, Any]
@@ -26,10 +27,11 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user and a secret; the secret never shows in a repr."""
+    """A user and a secret, which is a refresh token where `identity` says so; the secret never shows in a repr."""
 
     user: str
     secret: str = field(repr=False)
+    identity: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,8 @@ class DockerConfig:
         entry = (document.get("auths") or {}).get(key)
         if not isinstance(entry, Mapping):
             return None
+        if entry.get("identitytoken"):
+            return Account(_IDENTITY_USER, str(entry["identitytoken"]), identity=True)
         if entry.get("username") and entry.get("password"):
             return Account(str(entry["username"]), str(entry["password"]))
         try:
@@ -229,7 +233,7 @@ class DockerConfig:
         except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
             # "credentials not found" is a failure of the helper too, and the usual one.
             return None
-        return Account(str(user), str(secret)) if secret else None
+        return Account(str(user), str(secret), identity=user == _IDENTITY_USER) if secret else None
 
 
 def with_account(instance: Instance, account: Account | None) -> Instance:

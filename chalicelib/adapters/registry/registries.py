@@ -69,7 +69,11 @@ class Registries:
     def pull_credentials(self, reference: Reference) -> RegistryAuth | None:
         """What the engine presents to pull an image; None to pull anonymously. Raises RegistryError (Amazon only)."""
         account = self._account_for(reference.host)
-        return RegistryAuth(account.user, account.secret, server=reference.host) if account else None
+        if account is None:
+            return None
+        if account.identity:
+            return RegistryAuth(identity_token=account.secret, server=reference.host)
+        return RegistryAuth(account.user, account.secret, server=reference.host)
 
     def states(self) -> list[RegistryState]:
         """How each host asked so far does: quota left, pause asked for."""

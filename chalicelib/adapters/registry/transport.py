@@ -47,6 +47,7 @@ class Call:
     method: str
     url: str
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = field(default=None, repr=False)
     authorization: str | None = field(default=None, repr=False)
     tls: Tls = DEFAULT_TLS
     pace: Pace | None = None
@@ -137,7 +138,7 @@ class Transport:
         if call.authorization:
             headers["Authorization"] = call.authorization
         deadline = time.monotonic() + self._timeout
-        with self._client(call.tls).stream(call.method, call.url, headers=headers) as answer:
+        with self._client(call.tls).stream(call.method, call.url, headers=headers, content=call.body) as answer:
             body = bytearray()
             for chunk in answer.iter_bytes():
                 body += chunk

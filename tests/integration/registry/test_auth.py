@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
+from chalicelib.adapters.registry.registries import Registries
 from chalicelib.domain.reference import Reference, Repository
 from chalicelib.ports.registry import (
     RegistryDenied,
@@ -103,6 +107,35 @@ def test_basic_credentials_are_sent_to_a_real_registry() -> None:
             client.open().cycle().tags(repository)
     for registries in client.opened:
         registries.close()
+
+
+def test_an_identity_token_is_exchanged_for_an_access_token(
+    place: ScriptedRegistry, client: Client, tmp_path: Path
+) -> None:
+    honest = bearer(place)
+    place.answer = honest
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {place.address: {"identitytoken": "refresh me"}}}))
+    registries = Registries({}, client.clock, docker_config=tmp_path / "config.json")
+    client.opened.append(registries)
+    assert tags(registries, place) == ["1.0.0", "1.1.0"]
+    (exchange,) = [asked for asked in place.asked if asked.path == "/token"]
+    assert exchange.method == "POST" and exchange.authorization is None
+    assert parse_qs(exchange.body.decode()) == {
+        "grant_type": ["refresh_token"],
+        "client_id": ["slipway"],
+        "refresh_token": ["refresh me"],
+        "service": ["scripted"],
+        "scope": ["repository:web:pull"],
+    }
+
+
+def test_ten_threads_share_one_token(place: ScriptedRegistry, client: Client) -> None:
+    place.answer = bearer(place)
+    cycle = client.open().cycle()
+    with ThreadPoolExecutor(10) as workers:
+        references = [Reference(place.address, "web", f"1.{number}") for number in range(30)]
+        assert set(workers.map(cycle.head, references)) == {"sha256:" + "1" * 64}
+    assert sum(path.startswith("/token") for path in place.paths) == 1
 
 
 REALMS = {

@@ -7,7 +7,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from chalicelib.adapters.registry.registries import Registries
 from chalicelib.domain.reference import Repository
 from chalicelib.ports.registry import RegistryUnavailable
 from tests.builders.registry_client import TAGS
+from tests.builders.scripted_registry import QuietServer
 from tests.fakes.services import StillClock
 
 
@@ -62,15 +63,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Keeps the test output clean."""
-
-
-class QuietServer(ThreadingHTTPServer):
-    """A server that a client may hang up on."""
-
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A failed handshake is what some of these tests are about."""
 
 
 @pytest.fixture(scope="module")
