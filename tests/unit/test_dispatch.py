@@ -238,6 +238,10 @@ class TestConditionalRequests:
     def test_what_has_changed_is_sent(self) -> None:
         assert answered(request("GET", "/api/v1/large", if_none_match='W/"old"')).status == 200
 
+    def test_an_error_is_told_every_time(self) -> None:
+        response = answered(request("GET", "/api/v1/fail/NotFound", if_none_match="*"))
+        assert (response.status, response.header("ETag")) == (404, None)
+
     def test_only_reading_is_conditional(self) -> None:
         assert answered(request("PUT", "/api/v1/things/7", body=b"{}", if_none_match="*")).status == 200
 
