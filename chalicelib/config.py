@@ -90,7 +90,7 @@ class Settings:
     cors_methods: str = "GET,HEAD,PUT,PATCH,POST,DELETE"
     compression: bool = True
     compression_threshold: int = 1024
-    rate_limit_max: int = 1000
+    rate_limit_max: int = 3000
     rate_limit_by_identity: bool = False
     cookie_samesite: str = "lax"
     public_url: str | None = None
