@@ -1,10 +1,12 @@
-"""The rows of the table that are about containers."""
+"""The rows about containers: lists, watching, updating, starting and stopping; and all that other files add."""
 
 from __future__ import annotations
 
 from chalicelib.domain import query as words
 from handlers import containers, lifecycle, updates, watching
-from handlers.guards import CompatWud, Feature
+from handlers.guards import Feature
+from handlers.policy_routes import POLICY
+from handlers.reading_routes import READING
 from handlers.route import Answer, Handler, Query, Route
 
 BASE = containers.LIST_PATH
@@ -57,7 +59,7 @@ def _action(verb: str, handler: Handler) -> Route:
     )
 
 
-CONTAINERS: tuple[Route, ...] = (
+_OWN: tuple[Route, ...] = (
     Route(
         "GET",
         BASE,
@@ -169,16 +171,4 @@ CONTAINERS: tuple[Route, ...] = (
     ),
 )
 
-WUD: tuple[Route, ...] = (
-    Route(
-        "GET",
-        "/api/containers",
-        containers.list_bare,
-        operation_id="listContainersBare",
-        summary="Get all containers in a bare array",
-        description="What clients of WUD read. The same path with a slash at its end answers too.",
-        tag="wud",
-        responses={200: "Containers"},
-        guards=(CompatWud(),),
-    ),
-)
+CONTAINERS: tuple[Route, ...] = (*_OWN, *READING, *POLICY)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.fleet import Entry
 from chalicelib.domain.query import ContainerQuery, select
 from chalicelib.domain.summary import summarise
 from chalicelib.ports.services import Services
+from chalicelib.usecases.forget_container import forget_container
 from chalicelib.wire import container as wire
 from chalicelib.wire import operation as operation_wire
 from chalicelib.wire import query as query_wire
 from chalicelib.wire import summary as summary_wire
 from chalicelib.wire.page import envelope
-from handlers.http import Request
+from handlers.http import Headers, Request, Response
 
 LIST_PATH = "/api/v1/containers"
 
@@ -76,6 +81,36 @@ def get_operation(request: Request, services: Services) -> object:
     if found is None:
         raise NotFound(f"No operation {operation_id} is known for this container.")
     return operation_wire.write(found)
+
+
+def delete_container(request: Request, services: Services) -> Response:
+    """Forget the record of a container; the container itself is left alone."""
+    entry = find(request, services)
+    image = entry.listing.read()["image"]["name"]
+    forget_container(
+        entry, services.containers, services.audit, services.clock, image=image, caller=request.caller_name
+    )
+    return Response(204, media_type=None)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContainer:
+    """The path must name a container, before its body is looked at: 404."""
+
+    @property
+    def answers(self) -> Mapping[int, str]:
+        """404."""
+        return {404: "No container has this id."}
+
+    @property
+    def parameters(self) -> Sequence[Mapping[str, Any]]:
+        """None."""
+        return ()
+
+    def __call__(self, request: Request, services: Services, /) -> Headers:
+        """Raise NotFound when no container has this id."""
+        find(request, services)
+        return ()
 
 
 def find(request: Request, services: Services) -> Entry:

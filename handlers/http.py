@@ -45,6 +45,11 @@ class Request:
     payload: object = None
     """The parsed JSON body, once dispatch has checked it against the route's schema; `{}` when there was none."""
 
+    @property
+    def caller_name(self) -> str:
+        """Who is asking, for the audit log."""
+        return self.caller.name if self.caller is not None else "nobody"
+
 
 @dataclass(frozen=True, slots=True)
 class Response:

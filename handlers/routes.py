@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from handlers import auth, system
-from handlers.container_routes import CONTAINERS, WUD
+from handlers.container_routes import CONTAINERS
 from handlers.route import Answer, Route
+from handlers.wud_routes import WUD
 
 SYSTEM: tuple[Route, ...] = (
     Route(

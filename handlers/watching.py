@@ -12,9 +12,9 @@ from chalicelib.ports.services import Services
 from chalicelib.usecases.order import Ordering
 from chalicelib.wire import command as command_wire
 from chalicelib.wire import query as query_wire
-from handlers.containers import find, page, show
+from handlers.containers import find, list_bare, page, show
 from handlers.hosts import accepted, command_location, ordering, result
-from handlers.http import Request
+from handlers.http import Request, Response
 
 
 def watch_all(request: Request, services: Services) -> object:
@@ -23,13 +23,13 @@ def watch_all(request: Request, services: Services) -> object:
     orders = ordering(request, services)
     wanted = _wanted(request.payload, services)
     commands = _order_all(orders) if wanted is None else _order_each(orders, wanted)
-    ended = [orders.wait(command) for command in commands]
-    running = [command for command in ended if not command.ended]
-    if running:
-        return accepted(running[0].id, command_location(running[0]), "The containers are still being checked.")
-    for command in ended:
-        result(command)
-    return page(request, services, query)
+    return _still_running(orders, commands) or page(request, services, query)
+
+
+def watch_all_bare(request: Request, services: Services) -> object:
+    """Check every container, and answer the bare array."""
+    orders = ordering(request, services)
+    return _still_running(orders, _order_all(orders)) or list_bare(request, services)
 
 
 def watch_container(request: Request, services: Services) -> object:
@@ -53,6 +53,17 @@ def get_command(request: Request, services: Services) -> object:
     if command is None:
         raise NotFound("No such command is known; ended ones are forgotten after an hour.")
     return command_wire.write(command)
+
+
+def _still_running(orders: Ordering, commands: Sequence[Command]) -> Response | None:
+    """Nothing once all have ended well, else a 202 with the first that has not. Raises what one failed with."""
+    ended = [orders.wait(command) for command in commands]
+    for command in ended:
+        result(command)
+    running = next((command for command in ended if not command.ended), None)
+    if running is None:
+        return None
+    return accepted(running.id, command_location(running), "The containers are still being checked.")
 
 
 def _wanted(payload: object, services: Services) -> list[Identity] | None:

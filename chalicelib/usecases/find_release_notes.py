@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from chalicelib.domain import release as releases
 from chalicelib.domain.errors import NotFound, Unavailable
@@ -42,9 +40,3 @@ def find_release_notes(
     if notes is None:
         raise NotFound(f"No release notes were found for {tag} at {repository}.")
     return notes
-
-
-def wanted_tag(document: Mapping[str, Any]) -> str | None:
-    """The tag to ask for: the one the registry offers."""
-    tag = (document.get("result") or {}).get("tag")
-    return tag if isinstance(tag, str) else None

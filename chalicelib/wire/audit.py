@@ -5,14 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.domain.audit import AuditEntry
+from chalicelib.domain.audit import SERVER, AuditEntry
 from chalicelib.domain.container import Identity
 from chalicelib.wire import moment
 from chalicelib.wire.container import identity_key
 
 
 def write(entry: AuditEntry) -> dict[str, Any]:
-    """One row of the audit log."""
+    """One row of the audit log; a row that is about no container has no identity to show."""
+    body = store(entry)
+    if entry.identity.agent == SERVER:
+        del body["containerIdentityKey"]
+    return body
+
+
+def write_statuses(statuses: Mapping[Identity, str]) -> dict[str, Any]:
+    """One word per name, and per identity where names are not enough; of one name the newest word counts."""
+    by_name: dict[str, str] = {}
+    for identity, word in statuses.items():
+        by_name.setdefault(identity.name.strip(), word)
+    return {
+        "statuses": by_name,
+        "statusesByIdentity": {identity_key(identity): word for identity, word in statuses.items()},
+    }
+
+
+def store(entry: AuditEntry) -> dict[str, Any]:
+    """What the store keeps of a row."""
     body = {
         "id": entry.id,
         "timestamp": moment.write(entry.at),

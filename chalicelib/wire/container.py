@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -159,6 +159,11 @@ def read_container(identity: Identity, stored: Json, body: Mapping[str, Any]) ->
         former_ids=tuple(stored.get("was", ())),
         applied_at=moment.read_optional(stored.get("app")),
     )
+
+
+def revealed(env: Sequence[EnvEntry]) -> Json:
+    """An environment with its true values: for the one answer that may hold them."""
+    return {"env": [{"key": one.key, "value": one.value, "sensitive": one.sensitive} for one in env]}
 
 
 def identity_key(identity: Identity) -> str:

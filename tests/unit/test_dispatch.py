@@ -204,8 +204,8 @@ class TestBodies:
             (b'{"action": 1}', "`action` must be a string, one of: skip-current,"),
             (b'{"action": "sleep"}', "`action` must be one of: skip-current,"),
             (b'{"action": "snooze", "days": 0}', "`days` must be more than 0 and at most 365."),
-            (b'{"action": "snooze", "days": "7"}', "`days` must be a number."),
-            (b'{"action": "set-maturity-policy", "minAgeDays": 1.5}', "`minAgeDays` must be a whole number."),
+            (b'{"action": "snooze", "days": 366}', "`days` must be more than 0 and at most 365."),
+            (b'{"minAgeDays": 0, "action": "clear"}', "`minAgeDays` must be at least 1 and at most 365."),
             (b'{"action": "remove-skip", "value": ""}', "`value` must not be empty."),
         ],
     )

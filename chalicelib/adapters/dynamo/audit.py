@@ -60,6 +60,6 @@ def _item(entry: AuditEntry) -> AuditModel:
     return AuditModel(
         entry.identity.agent,
         f"{moment.write(entry.at)}#{entry.id}",
-        entry=blob.pack(wire.write(entry)),
+        entry=blob.pack(wire.store(entry)),
         expires_at=int((entry.at + RETENTION).timestamp()),
     )
