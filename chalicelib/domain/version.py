@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 SPECIFIC = "specific"
 FLOATING = "floating"
@@ -45,6 +46,10 @@ _HASH = re.compile(r"(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{7,64}|sha(?:1|256|51
 _WORD = re.compile(r"[a-z]+")
 _GLUED_PRERELEASE = re.compile(r"(?:a|b|rc)\d+(?![a-z0-9])")
 _EXTENSION = re.compile(r"(?:[-._+]?(?:r|rev|ls|build|p|patch)?#)+")
+
+
+_REMEMBERED = 16384
+"""Tags whose shape is kept: containers of one repository read the same list one after the other."""
 
 
 class Spelling(IntEnum):
@@ -92,6 +97,7 @@ class Version:
         return self.numbers[:shared] > other.numbers[:shared]
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def parse(tag: str) -> Version | None:
     """A tag as a version, or None for words, digests and bare commits, which have no order."""
     if _HASH.fullmatch(tag):
