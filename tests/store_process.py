@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,14 @@ class StoreProcess:
     def health(self) -> dict[str, Any]:
         with urllib.request.urlopen(self.url, timeout=5) as answer:
             return dict(json.load(answer))
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for something another thread or process brings about; fails when it takes longer than `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
 
 
 def _first_line(process: subprocess.Popen[str], seconds: float) -> str:

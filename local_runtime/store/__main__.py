@@ -18,6 +18,9 @@ from local_runtime.store.queues import Queues
 from local_runtime.store.service import Service
 from local_runtime.store.tables import Tables
 
+DRAIN_SECONDS = 0.5
+"""How long a stop waits for answers under way; the rest of the second is for closing the files."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT. Exit status 0 after a clean stop, 1 when it could not start."""
@@ -49,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     door.close()
     expiry.stop()
     queues.close()
+    door.drain(DRAIN_SECONDS)
     tables.close()
     journal.close()
     return 0

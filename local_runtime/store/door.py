@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import BinaryIO
+from typing import Protocol, cast
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,13 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class Stream(Protocol):
+    """What we use of a buffered reader."""
+
+    def readline(self, limit: int, /) -> bytes: ...
+    def read(self, size: int, /) -> bytes: ...
+
+
 class BadRequest(Exception):
     """Not HTTP as we speak it; the connection ends after the answer."""
 
@@ -62,6 +69,8 @@ class Door:
         self._handle = handle
         self._names = names | {host}
         self._places = threading.BoundedSemaphore(CONNECTION_LIMIT)
+        self._in_hand = 0
+        self._answered = threading.Condition()
         bound_host, bound_port = self._socket.getsockname()[:2]
         self.url = f"http://[{bound_host}]:{bound_port}" if ":" in bound_host else f"http://{bound_host}:{bound_port}"
 
@@ -82,19 +91,24 @@ class Door:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
+    def drain(self, seconds: float) -> bool:
+        """Wait until every request in hand has had its answer, at most that long; whether it has."""
+        with self._answered:
+            return self._answered.wait_for(lambda: self._in_hand == 0, seconds)
+
     def _converse(self, connection: socket.socket) -> None:
         try:
             with connection, connection.makefile("rb", 64 * 1024) as stream:
                 connection.settimeout(IDLE_SECONDS)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                while self._exchange(connection, stream):
+                while self._exchange(connection, cast(Stream, stream)):
                     pass
         except OSError as error:
             log.debug("connection ended: %s", error)
         finally:
             self._places.release()
 
-    def _exchange(self, connection: socket.socket, stream: BinaryIO) -> bool:
+    def _exchange(self, connection: socket.socket, stream: Stream) -> bool:
         """Answer one request; whether the connection stays open for another."""
         try:
             request = _read(connection, stream)
@@ -104,9 +118,16 @@ class Door:
         except BadRequest as error:
             _send(connection, Answer(str(error).encode(), error.status, "text/plain"), last=True)
             return False
-        answer = self._handle(request)
         last = request.headers.get("connection", "").lower() == "close"
-        _send(connection, answer, last=last)
+        with self._answered:
+            self._in_hand += 1
+        try:
+            answer = self._handle(request)
+            _send(connection, answer, last=last)
+        finally:
+            with self._answered:
+                self._in_hand -= 1
+                self._answered.notify_all()
         log.debug("%s %s %s %d", request.method, request.path, request.headers.get("x-amz-target", "-"), answer.status)
         return not last
 
@@ -129,7 +150,7 @@ def _host_name(header: str) -> str:
     return header.partition(":")[0].lower()
 
 
-def _read(connection: socket.socket, stream: BinaryIO) -> Request | None:
+def _read(connection: socket.socket, stream: Stream) -> Request | None:
     """The next request, or None when the client has closed. Raises BadRequest."""
     line = stream.readline(LINE_LIMIT)
     if not line:
@@ -157,7 +178,7 @@ def _read(connection: socket.socket, stream: BinaryIO) -> Request | None:
     return Request(method, path, headers, body)
 
 
-def _read_headers(stream: BinaryIO) -> dict[str, str]:
+def _read_headers(stream: Stream) -> dict[str, str]:
     headers: dict[str, str] = {}
     for _ in range(HEADER_LIMIT):
         line = stream.readline(LINE_LIMIT)

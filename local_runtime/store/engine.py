@@ -19,7 +19,7 @@ REGION = "us-east-1"
 Slot = tuple[DynamoType, DynamoType | None]
 
 
-class JournaledTable(Table):
+class JournaledTable(Table):  # moto types tables with a range key and without in one attribute, hence the ignores
     """moto's table, except that an item once stored is never changed in place.
 
     Between `forget` and `undo` it remembers the item that every touched slot held before, so that a request can be
@@ -42,7 +42,7 @@ class JournaledTable(Table):
     def at(self, slot: Slot) -> Item | None:
         hash_key, range_key = slot
         if not self.has_range_key:
-            return self.items.get(hash_key)
+            return self.items.get(hash_key)  # type: ignore[return-value]
         partition = self.items.get(hash_key)
         return partition.get(range_key) if partition is not None and range_key is not None else None
 
@@ -52,7 +52,7 @@ class JournaledTable(Table):
             if item is None:
                 self.items.pop(hash_key, None)
             else:
-                self.items[hash_key] = item
+                self.items[hash_key] = item  # type: ignore[assignment]
         elif item is not None:
             self.items[hash_key][range_key] = item
         elif hash_key in self.items:
@@ -60,14 +60,23 @@ class JournaledTable(Table):
             if not self.items[hash_key]:
                 del self.items[hash_key]
 
+    def load(self, attributes: dict[str, Any]) -> Item:
+        """Put in an item that was validated when it was first written."""
+        slot = self._slot(attributes)
+        item = Item(*slot, {})
+        item.attrs = {name: DynamoType(value) for name, value in attributes.items()}  # type: ignore[assignment]
+        self.place(slot, item)
+        return item
+
+    def _slot(self, key: dict[str, Any]) -> Slot:
+        range_key = DynamoType(key[self.range_key_attr]) if self.range_key_attr is not None else None
+        return DynamoType(key[self.hash_key_attr]), range_key
+
     def touch(self, key: dict[str, Any]) -> Slot | None:
         """Remember what the slot of this key holds; None when the key is incomplete, which moto then refuses."""
         if any(name not in key for name in self.table_key_attrs):
             return None
-        slot = (
-            DynamoType(key[self.hash_key_attr]),
-            DynamoType(key[self.range_key_attr]) if self.range_key_attr is not None else None,
-        )
+        slot = self._slot(key)
         self.touched.setdefault(slot, self.at(slot))
         return slot
 
@@ -169,11 +178,11 @@ class JournaledBackend(DynamoDBBackend):
     def create_table(self, name: str, **definition: Any) -> Table:  # type: ignore[override]
         if name in self.tables:
             raise ResourceInUseException(f"Table already exists: {name}")
-        table = JournaledTable(name, account_id=ACCOUNT, region=REGION, **definition)
+        table = JournaledTable(name, account_id=ACCOUNT, region=REGION, **definition)  # type: ignore[abstract]
         self.tables[name] = table
         return table
 
-    def update_item(self, table_name: str, key: dict[str, Any], *args: Any, **kwargs: Any) -> Item:  # type: ignore[override]
+    def update_item(self, table_name: str, key: dict[str, Any], *args: Any, **kwargs: Any) -> Item:
         table = self.get_table(table_name)
         assert isinstance(table, JournaledTable)
         table.loosen(key)

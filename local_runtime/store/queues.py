@@ -62,6 +62,7 @@ class Queues:
         self._backend = sqs_backends[ACCOUNT][REGION] = SQSBackend(REGION, ACCOUNT)
         self._changed = threading.Condition()
         self._closing = False
+        self.waiting = 0  # open long polls
         self._definitions = journal.queue_definitions()
         # A queue with a dead letter queue needs that one to exist first.
         for name, definition in sorted(
@@ -117,7 +118,9 @@ class Queues:
                 left = deadline - time.monotonic()
                 if answer or left <= 0 or self._closing or self._backend.queues.get(queue.name) is not queue:
                     return encoded(plain(answer))
+                self.waiting += 1
                 self._changed.wait(min(left, _until_visible(queue)))
+                self.waiting -= 1
 
     def _define(self, operation: str, request: dict[str, Any], endpoint: str) -> bytes:
         """Change a definition and make it durable; on failure the queues are as the journal has them."""

@@ -48,6 +48,7 @@ class Service:
             "items": len(self._tables),
             "tables": len(self._tables.names()),
             "queues": len(self._queues),
+            "longPolls": self._queues.waiting,
             "uptime": round(time.monotonic() - self._started, 3),
         }
 

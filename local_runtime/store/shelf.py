@@ -32,9 +32,8 @@ class Image:
 
     def narrowed(self, names: set[str]) -> Image:
         """The image with some attributes only, as an index projects it; it keeps the size of the whole item."""
-        item = Item.__new__(Item)
-        item.hash_key, item.range_key = self.item.hash_key, self.item.range_key
-        item.attrs = {name: value for name, value in self.item.attrs.items() if name in names}  # type: ignore[assignment]
+        item = Item(self.item.hash_key, self.item.range_key, {})
+        item.attrs.update((name, value) for name, value in self.item.attrs.items() if name in names)
         attributes = {name: value for name, value in self.attributes.items() if name in names}
         return Image(item, attributes, encoded(attributes), self.size)
 

@@ -71,10 +71,9 @@ class Tables:
         table = JournaledTable.from_definition(definition)
         images = []
         for body in self._journal.images(table.name):
-            attributes = with_binary_decoded(json.loads(body))
-            item = table.put_item(attributes)
-            images.append(Image(item, plain(item.attrs), body, item.size()))
-        table.forget()
+            attributes = json.loads(body)
+            item = table.load(with_binary_decoded(attributes))
+            images.append(Image(item, attributes, body, item.size()))
         self._backend.tables[table.name] = table
         self._shelves[table.name] = shelf = Shelf(table)
         shelf.fill(images)
@@ -253,7 +252,7 @@ class MotoFault(Fault):
 
 
 def _sort_key(table: JournaledTable | Any, slot: Slot) -> SortKey:
-    kinds = (table.hash_key_type, table.range_key_type)
+    kinds = (table.hash_key_type, table.range_key_type or "")
     return tuple(key_value(part, kind) for part, kind in zip(slot, kinds, strict=True) if part is not None)
 
 

@@ -86,7 +86,7 @@ def key_value(value: Any, wanted_type: str) -> Any:
         raise NotAKey(value)
     if kind == "N":
         try:
-            return Decimal(content)
+            return Decimal(str(content))
         except InvalidOperation:
             raise NotAKey(value) from None
     return content

@@ -18,7 +18,7 @@ import localstack_client.session
 import pytest
 
 from tests.builders.store_tables import all_items, create_table, key
-from tests.store_process import ROOT, StoreProcess, running_store
+from tests.store_process import ROOT, StoreProcess, running_store, until
 
 JSON_TYPE = "application/x-amz-json-1.0"
 
@@ -212,14 +212,15 @@ def test_it_stops_within_a_second_even_with_long_polls_open(tmp_path: Path) -> N
     with running_store(tmp_path) as store:
         queue = store.client("sqs").create_queue(QueueName="q")["QueueUrl"]
         answers: list[Any] = []
+        poller = store.client("sqs")
 
         def wait() -> None:
-            answers.append(store.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=20))
+            answers.append(poller.receive_message(QueueUrl=queue, WaitTimeSeconds=20))
 
         waiting = [threading.Thread(target=wait) for _ in range(10)]
         for thread in waiting:
             thread.start()
-        time.sleep(2)
+        until(lambda: store.health()["longPolls"] == 10)
         begun = time.monotonic()
         assert store.stop() == 0
         assert time.monotonic() - begun < 1

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 from tests.builders.store_tables import all_items, create_table, index, key
-from tests.store_process import running_store
+from tests.store_process import running_store, until
 
 YEAR = 365 * 24 * 3600
-
-
-def eventually(check: Any, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_expired_items_go_durably_and_all_others_stay(tmp_path: Path) -> None:
@@ -43,7 +35,7 @@ def test_expired_items_go_durably_and_all_others_stay(tmp_path: Path) -> None:
         client.update_time_to_live(
             TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"}
         )
-        eventually(lambda: len(all_items(client, table)) == 4)
+        until(lambda: len(all_items(client, table)) == 4)
         in_index = client.query(
             TableName=table,
             IndexName="by-g",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.builders.store_tables import fresh_name
-from tests.store_process import StoreProcess, running_store
+from tests.store_process import StoreProcess, running_store, until
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_a_long_poll_wakes_at_once_when_a_message_is_sent(store: StoreProcess, s
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    time.sleep(0.7)
+    until(lambda: store.health()["longPolls"] == 1)
     sent = time.monotonic()
     sqs.send_message(QueueUrl=queue, MessageBody="wake up")
     waiting.join(10)
@@ -140,9 +140,7 @@ def test_deleted_and_purged_messages_are_gone(sqs: Any, queue: str) -> None:
     assert bodies(sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)) == []
 
 
-def test_eight_receivers_share_a_hundred_messages_without_doubles(
-    store: StoreProcess, sqs: Any, queue: str
-) -> None:
+def test_eight_receivers_share_a_hundred_messages_without_doubles(store: StoreProcess, sqs: Any, queue: str) -> None:
     for start in range(0, 100, 10):
         entries = [{"Id": str(n), "MessageBody": str(n)} for n in range(start, start + 10)]
         sqs.send_message_batch(QueueUrl=queue, Entries=entries)
@@ -190,7 +188,7 @@ def test_deleting_a_queue_ends_its_long_polls(store: StoreProcess, sqs: Any, que
         ended.set()
 
     threading.Thread(target=wait, daemon=True).start()
-    time.sleep(0.5)
+    until(lambda: store.health()["longPolls"] == 1)
     sqs.delete_queue(QueueUrl=queue)
     assert ended.wait(3)
 

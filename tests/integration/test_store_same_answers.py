@@ -70,7 +70,13 @@ def answer(client: Any, operation: str, request: dict[str, Any]) -> Any:
 
 
 def same(both: tuple[Any, Any], operation: str, **request: Any) -> Any:
-    ours, stock = (answer(client, operation, request) for client in both)
+    ours = answer(both[0], operation, request)
+    try:
+        stock = answer(both[1], operation, request)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        # Stock moto stumbles over a few requests, such as a projection into a scalar; ours says so in DynamoDB's terms.
+        assert ours["code"] == "ValidationException"
+        return ours
     assert ours == stock, (operation, request)
     return ours
 
@@ -81,7 +87,7 @@ def same_pages(both: tuple[Any, Any], operation: str, **request: Any) -> list[An
     for _ in range(60):
         page = same(both, operation, **request)
         items += page.get("Items", [])
-        if "LastEvaluatedKey" not in page:
+        if "LastEvaluatedKey" not in page:  # the last page, or an error both gave
             return items
         request["ExclusiveStartKey"] = getattr(both[0], operation)(**request)["LastEvaluatedKey"]
     raise AssertionError("no end of pages")
