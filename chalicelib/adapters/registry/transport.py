@@ -83,7 +83,7 @@ class Transport:
         for _ in range(MAX_REDIRECTS):
             if reply.status not in _REDIRECTS:
                 return reply
-            call = _redirected(call, reply)
+            call = redirected(call, reply)
             reply = self._patiently(call)
         if reply.status in _REDIRECTS:
             raise RegistryUntrusted(f"{_host(call.url)} redirects in circles")
@@ -204,7 +204,7 @@ def _verification(tls: Tls) -> ssl.SSLContext | bool:
     return context
 
 
-def _redirected(call: Call, reply: Reply) -> Call:
+def redirected(call: Call, reply: Reply) -> Call:
     """The call at its new place, without credentials.
 
     Content that is checked against its digest may come from anywhere public, and so may answers to an anonymous
