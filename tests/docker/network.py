@@ -20,7 +20,7 @@ _OCTETS = range(100, 250)
 
 @dataclass(frozen=True)
 class EngineNetwork:
-    """A bridge of our own: the default network lies in 10.x.0.0/24, the networks tests create in 10.x.128.0/17."""
+    """A bridge of our own: the default network lies in 10.x.0.0/24, those with static addresses beside it."""
 
     bridge: str
     octet: int
@@ -30,12 +30,8 @@ class EngineNetwork:
         return f"10.{self.octet}."
 
     @property
-    def pool(self) -> str:
-        return f"base={self.prefix}128.0/17,size=24"
-
-    @property
     def test_subnet(self) -> str:
-        """A range inside 10.x.0.0/16 that neither the bridge nor the pool uses: for networks with static addresses."""
+        """A range inside 10.x.0.0/16 beside the bridge: for networks with static addresses."""
         return f"{self.prefix}64.0/24"
 
 

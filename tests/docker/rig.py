@@ -73,8 +73,8 @@ class EngineHost:
             f"--exec-root={self.folder / 'exec'}",
             f"--pidfile={self.folder / 'docker.pid'}",
             f"--host={self.base_url}",
+            # Not --default-address-pool: with it a restarted dockerd deletes docker0, another engine's bridge.
             f"--bridge={self.network.bridge}",
-            f"--default-address-pool={self.network.pool}",
             "--exec-opt=native.cgroupdriver=cgroupfs",
             f"--cgroup-parent=/{self.cgroup}",
             "--insecure-registry=127.0.0.0/8",

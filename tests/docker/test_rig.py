@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 
@@ -126,3 +127,17 @@ def test_a_registry_with_a_password_refuses_strangers() -> None:
     with image_registry(password=True) as guarded:
         guarded.push_image("rig/secret", "1")
         assert httpx.get(f"http://{guarded.address}/v2/rig/secret/tags/list").status_code == 401
+
+
+def test_another_engine_s_bridge_survives_the_restart_of_ours() -> None:
+    def ip(*arguments: str) -> int:
+        return subprocess.run(["busybox", "ip", *arguments], capture_output=True, check=False).returncode
+
+    ours = ip("link", "add", "name", "docker0", "type", "bridge") == 0
+    try:
+        with docker_engine() as host:
+            host.restart()
+        assert ip("link", "show", "docker0") == 0
+    finally:
+        if ours:
+            ip("link", "del", "docker0")
