@@ -145,8 +145,8 @@ def _compare(image: Image, target: Reference, registry: Registry, tag_differs: b
     known = image.digest.value
     try:
         served = registry.head(target)
-        if served in ours and not tag_differs:
-            return _Comparison(known or served, known or served)
+        if served in ours:
+            return _Comparison(known or served, known or served, image.created)
         # By digest, so that a tag that moves meanwhile cannot mix two images.
         remote = registry.manifest(target.with_digest(served) if served else target, image.platform)
     except RegistryError as trouble:

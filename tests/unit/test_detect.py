@@ -94,6 +94,15 @@ def test_a_newer_tag_comes_before_a_moved_digest(registry: FakeRegistry) -> None
     assert checked.result is not None and checked.result.digest == newest
 
 
+def test_a_newer_tag_of_the_very_same_image_costs_no_more_than_a_head(registry: FakeRegistry) -> None:
+    digest = registry.push_image("web", "1.25")
+    registry.retag("web", "1.25", "1.26")
+    checked = check(a_container(f"{WEB}:1.25", repo_digests=[digest]), registry)
+    assert checked.update == UpdateKind("tag", "1.25", "1.26", "minor")
+    assert checked.result is not None and checked.result.digest == digest
+    assert registry.asked == ["tags web", "head web:1.26"]
+
+
 def test_the_operator_may_switch_digests_off(registry: FakeRegistry) -> None:
     old = registry.push_image("web", "stable", labels={"build": "1"})
     registry.push_image("web", "stable", labels={"build": "2"})
