@@ -1,0 +1,1 @@
+"""The programs that look into images: how each is called, and what its output means."""

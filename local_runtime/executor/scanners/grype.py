@@ -1,0 +1,64 @@
+"""Grype: vulnerabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chalicelib.domain.vulnerability import Vulnerability, severity_of
+from chalicelib.ports.scanner import Subject
+from local_runtime.executor.scanners.anchore import registry_environment, source
+from local_runtime.executor.scanners.call import Call, platform_of, secrets_of
+from local_runtime.executor.scanners.document import Document, NoReport, inner, link, members, read, text
+
+
+class Grype:
+    """The binary."""
+
+    name = "grype"
+
+    def __init__(self, call: Call, *, extra: Sequence[str] = ()) -> None:
+        self._call = call
+        self._extra = tuple(extra)
+
+    def scan(self, subject: Subject) -> Sequence[Vulnerability]:
+        """Everything Grype finds. Raises ScannerError."""
+        arguments = ["--quiet", "--output", "json", "--platform", platform_of(subject), *self._extra, source(subject)]
+        return parse(self._call.output(arguments, registry_environment(subject, "GRYPE"), secrets_of(subject.auth)))
+
+    def warm(self) -> None:
+        """Download the database before anybody waits for it."""
+        self._call.output(["db", "update"], {})
+
+
+def parse(output: bytes) -> list[Vulnerability]:
+    """The findings of a report. Raises NoReport."""
+    document = read("grype", output)
+    if not isinstance(document, dict) or "matches" not in document:
+        raise NoReport("grype wrote an object that is no report")
+    return [_finding(one) for one in members("grype", document["matches"], "matches")]
+
+
+def _finding(match: Document) -> Vulnerability:
+    found, artifact = inner(match.get("vulnerability")), inner(match.get("artifact"))
+    fix = inner(found.get("fix"))
+    # Older versions write one version instead of a list.
+    fixed = fix.get("versions") or found.get("fixedInVersion")
+    related = match.get("relatedVulnerabilities")
+    urls = found.get("urls") or found.get("links")
+    places = artifact.get("locations")
+    place = places[0] if isinstance(places, list) and places else None
+    return Vulnerability(
+        id=text(found.get("id")) or "unknown",
+        # Grype's "Negligible" is a word of one distribution, and stands for nothing anybody assessed.
+        severity=severity_of(found.get("severity")),
+        target=text(inner(place).get("path") if isinstance(place, dict) else place),
+        package=text(artifact.get("name")),
+        installed=text(artifact.get("version")),
+        fixed=", ".join(str(one) for one in fixed) if isinstance(fixed, list) else text(fixed),
+        title=text(found.get("description")),
+        url=link(found.get("dataSource")) or link(urls[0] if isinstance(urls, list) and urls else None),
+        scanners=("grype",),
+        aliases=tuple(
+            name for one in (related if isinstance(related, list) else ()) if (name := text(inner(one).get("id")))
+        ),
+    )
