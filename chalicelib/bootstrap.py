@@ -14,6 +14,7 @@ from chalicelib.adapters.sessions_signed import SignedSessions
 from chalicelib.config import Settings, load
 from chalicelib.domain.account import Account, phc
 from chalicelib.ports.accounts import AccountStore
+from chalicelib.ports.observation import ResultStore, SampleStore
 from chalicelib.ports.patterns import PatternCompiler
 from chalicelib.ports.queues import Queue
 from chalicelib.ports.release_notes import ReleaseNotesCache, ReleaseNotesSource
@@ -135,6 +136,22 @@ class Services:
 
         _ = self.tables
         return DynamoReleaseNotes()
+
+    @cached_property
+    def results(self) -> ResultStore:
+        """Large answers."""
+        from chalicelib.adapters.dynamo.result import DynamoResults
+
+        _ = self.tables
+        return DynamoResults()
+
+    @cached_property
+    def samples(self) -> SampleStore:
+        """Samples of containers."""
+        from chalicelib.adapters.dynamo.sample import DynamoSamples
+
+        _ = self.tables
+        return DynamoSamples()
 
     @cached_property
     def queue(self) -> Queue:

@@ -71,6 +71,8 @@ def _compressed(response: Response, request: Request, settings: Settings) -> Res
     if not response.media_type.startswith(_COMPRESSIBLE) or response.media_type.startswith("text/event-stream"):
         return response
     response = replace(response, headers=(*response.headers, ("Vary", "Accept-Encoding")))
+    if response.header("content-encoding") is not None:
+        return response
     if len(body) <= settings.compression_threshold or not wants_gzip(request.headers.get("accept-encoding", "")):
         return response
     packer = zlib.compressobj(_GZIP_LEVEL, wbits=31)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from handlers import auth, system
 from handlers.container_routes import CONTAINERS
+from handlers.observation_routes import OBSERVATION
 from handlers.route import Answer, Route
 from handlers.wud_routes import WUD
 
@@ -93,4 +94,4 @@ AUTH: tuple[Route, ...] = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = (*SYSTEM, *AUTH, *CONTAINERS, *WUD)
+ROUTES: tuple[Route, ...] = (*SYSTEM, *AUTH, *CONTAINERS, *OBSERVATION, *WUD)

@@ -29,6 +29,10 @@ class CommandKind(StrEnum):
     START = "start"
     STOP = "stop"
     RESTART = "restart"
+    LOGS = "logs"
+    STREAM_LOGS = "stream-logs"
+    SAMPLE = "sample"
+    LOG_ENTRIES = "log-entries"
     REVEAL = "reveal"
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from chalicelib.domain.errors import SlipwayError
+from chalicelib.domain.log import LogLine, LogQuery
+from chalicelib.domain.stats import Reading
 
 Document = Mapping[str, Any]
 """A JSON document of the engine's API, as it came."""
@@ -106,6 +108,17 @@ class EventStream(Iterator[Event], Protocol):
         ...
 
 
+class LogStream(Iterator[Sequence[LogLine]], Protocol):
+    """Lines as they come, several at a time. Iteration ends after `close`, and with the log.
+
+    When the engine goes away it raises EngineUnavailable.
+    """
+
+    def close(self) -> None:
+        """Ends the stream; may be called from another thread and more than once."""
+        ...
+
+
 class Engine(Protocol):
     """One Docker engine. `container` is an id or a name; every call is bounded in time and may be made by any thread.
 
@@ -199,4 +212,15 @@ class Engine(Protocol):
 
     def events(self, since: float | None = None) -> EventStream:
         """Container events from now on, or from `since` (seconds since 1970) at least once each."""
+        ...
+
+    def logs(self, container: str, query: LogQuery) -> LogStream:
+        """The container's output, with or without a terminal. EngineRejected when its log driver keeps none."""
+        ...
+
+    def stats(self, container: str, *, at_once: bool = False) -> Reading | None:
+        """What a running container uses now; None when it does not run. Takes up to two seconds.
+
+        `at_once` does without the reading of a second earlier, and so takes less, where the engine can.
+        """
         ...

@@ -9,6 +9,7 @@ from typing import Protocol
 from chalicelib.ports.accounts import AccountStore, Passwords, Sessions
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.limits import RateLimiter
+from chalicelib.ports.observation import ResultStore, SampleStore
 from chalicelib.ports.queues import Queue
 from chalicelib.ports.release_notes import ReleaseNotesCache, ReleaseNotesSource
 from chalicelib.ports.stores import (
@@ -183,6 +184,16 @@ class Services(Protocol):
     @property
     def agents(self) -> AgentStore:
         """Executors."""
+        ...
+
+    @property
+    def results(self) -> ResultStore:
+        """Large answers to commands."""
+        ...
+
+    @property
+    def samples(self) -> SampleStore:
+        """Samples of containers."""
         ...
 
     @property

@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from urllib.parse import quote
 
 from docker.auth import encode_header
 from docker.types import CancellableStream
 from docker.utils import convert_filters, parse_repository_tag
 
+from chalicelib.domain.log import LogQuery
+from chalicelib.domain.stats import Reading
 from chalicelib.ports.engine import (
     CONTAINER_ACTIONS,
     Document,
@@ -19,17 +22,24 @@ from chalicelib.ports.engine import (
     EngineNotFound,
     EngineUnavailable,
     EventStream,
+    LogStream,
     PullFailed,
     PullProgress,
     RegistryAuth,
 )
 from local_runtime.engine.client import Client, Tls, connect, translated
 from local_runtime.engine.event_stream import DockerEventStream
+from local_runtime.engine.frames import Frames, Terminal
 from local_runtime.engine.lines import LineTooLong, json_lines
+from local_runtime.engine.log_stream import DockerLogStream, EmptyLogStream
+from local_runtime.engine.samples import reading
 
 CALL_SECONDS = 60.0
 PULL_IDLE_SECONDS = 300.0
 EVENTS_IDLE_SECONDS = 600.0
+LOGS_IDLE_SECONDS = 86_400.0
+ONE_SHOT_STATS = (1, 41)
+"""Since this version the engine can be asked for one reading of its meters."""
 REMOVAL_SECONDS = 60.0
 DEFAULT_STOP_SECONDS = 10
 LONGEST_STOP_SECONDS = 3600
@@ -164,6 +174,38 @@ class DockerEngine:
             query = {"filters": filters} | ({"since": f"{since - 1e-6:.9f}"} if since is not None else {})
             answer = client.get_stream("/events", query, EVENTS_IDLE_SECONDS)
             return DockerEventStream(CancellableStream(client.chunks(answer), answer), client.close)
+
+    def logs(self, container: str, query: LogQuery) -> LogStream:
+        if query.nothing:
+            return EmptyLogStream(())
+        terminal = bool(self.inspect(container)["Config"].get("Tty"))
+        asked = {
+            "stdout": int(query.stdout),
+            "stderr": int(query.stderr),
+            "follow": int(query.follow),
+            "tail": str(query.tail),
+            "timestamps": 1,
+        }
+        if query.since is not None:
+            asked["since"] = f"{query.since.timestamp():.9f}"
+        # A client of its own, as for events: closing the stream must not touch anybody else's connection.
+        with translated():
+            client = connect(self._base_url, self._tls, self._call_seconds)
+            idle = LOGS_IDLE_SECONDS if query.follow else self._call_seconds
+            try:
+                answer = client.get_stream(f"/containers/{quote(container, safe='')}/logs", asked, idle)
+            except BaseException:
+                client.close()
+                raise
+            return DockerLogStream(answer, Terminal() if terminal else Frames(), client.close)
+
+    def stats(self, container: str, *, at_once: bool = False) -> Reading | None:
+        with self._conversation() as client:
+            version = tuple(int(part) for part in str(client.api_version).split("."))
+            one_shot = {"one-shot": 1} if at_once and version >= ONE_SHOT_STATS else {}
+            path = f"/containers/{quote(container, safe='')}/stats"
+            answer = client.get_stream(path, {"stream": 0, **one_shot}, self._call_seconds)
+            return reading(answer.json())
 
     def close(self) -> None:
         """Drops the connections."""

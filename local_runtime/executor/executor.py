@@ -19,6 +19,7 @@ from local_runtime.engine.docker_engine import DockerEngine, Tls
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.follow import Follower
 from local_runtime.executor.host import Host
+from local_runtime.executor.observer import Observer
 from local_runtime.executor.performer import Performer, Station
 from local_runtime.executor.schedule import Schedule
 from local_runtime.executor.watcher import Tools, Watcher
@@ -54,6 +55,8 @@ class Executor:
         )
         self._stations = {settings.name: self._station(settings, tools) for settings in self._settings.watchers}
         performer = Performer(self._stations, services.containers, services.audit, busy, self._later)
+        engines = {name: station.watcher.engine for name, station in self._stations.items()}
+        observer = Observer(engines, services.results, services.clock)
         self._worker = Worker(
             self._settings.agent,
             owner,
@@ -61,7 +64,7 @@ class Executor:
             services.operations,
             services.queue,
             services.clock,
-            performer.perform,
+            observer.beside(performer.perform),
             self._settings.update_max_concurrent + _COMMANDS_BESIDE_UPDATES,
         )
         watchers = [station.watcher for station in self._stations.values()]

@@ -129,6 +129,31 @@ class CacheModel(Model):
     expires_at = NumberAttribute()
 
 
+class ResultModel(Model):
+    """Large answers to commands, in pieces: `<command>#<number>`."""
+
+    class Meta:
+        table_name = "results"
+
+    agent = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    data = BinaryAttribute(legacy_encoding=False)
+    expires_at = NumberAttribute()
+
+
+class SampleModel(Model):
+    """Samples of each container, and the latest of all of an agent's together."""
+
+    class Meta:
+        table_name = "samples"
+
+    agent = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    armed_until = NumberAttribute(null=True)
+    samples = BinaryAttribute(null=True, legacy_encoding=False)
+    expires_at = NumberAttribute()
+
+
 class AccessModel(Model):
     """Accounts, secrets and whatever else decides who may ask: by kind and name."""
 
@@ -149,6 +174,8 @@ MODELS: tuple[type[Model], ...] = (
     CommandModel,
     AuditModel,
     BackupModel,
+    ResultModel,
+    SampleModel,
     CacheModel,
     AccessModel,
 )

@@ -1,0 +1,69 @@
+"""What may be asked of a container's log, and its lines as frames of the stream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from chalicelib.domain.log import MOST_LINES, STDOUT, LogLine, LogQuery
+from chalicelib.wire import json, moment
+from chalicelib.wire.query import Query, first, flag, number
+
+DOWNLOAD_TAIL = 1000
+STREAM_TAIL = 100
+
+_SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
+_HEADS = {stream: b'{"type":"%s","ts":' % stream.encode() for stream in ("stdout", "stderr")}
+
+
+def download(query: Query) -> tuple[LogQuery, bool]:
+    """What a download is asked for, and whether with times. What cannot be read counts as not given."""
+    tail = number(query, "tail", DOWNLOAD_TAIL, MOST_LINES)
+    return _query(query, tail, follow=False), flag(query, "timestamps", default=True)
+
+
+def stream(query: Query) -> LogQuery:
+    """What a stream is asked for. What cannot be read counts as not given."""
+    negative = (first(query, "tail") or "").strip().startswith("-")
+    tail = STREAM_TAIL if negative else number(query, "tail", STREAM_TAIL, MOST_LINES)
+    return _query(query, tail, follow=flag(query, "follow", default=True))
+
+
+def since(text: str | None) -> datetime | None:
+    """The moment of a number of seconds since 1970 or of an ISO 8601 text; nothing for 0 and for anything else."""
+    text = (text or "").strip()
+    try:
+        if _SECONDS.fullmatch(text):
+            return datetime.fromtimestamp(float(text), UTC) if float(text) else None
+        found = moment.read(text)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found if found.timestamp() > 0 else None
+
+
+def frames(lines: Iterable[LogLine]) -> bytes:
+    """One JSON object per line, each ended by a newline.
+
+    `displayTs` is the time of day in UTC: clients that show it expect it beside the whole time.
+    """
+    dumps = json.dumps
+    return b"".join(
+        b'%s%s,"displayTs":"[%s]","line":%s}\n' % (_HEADS[name], dumps(ts), _time_of_day(ts), dumps(line))
+        for name, ts, line in lines
+    )
+
+
+def _time_of_day(ts: str) -> bytes:
+    """`19:18:38.485` of `2026-03-18T19:18:38.485902360Z`."""
+    return ts[11:23].encode("ascii", "replace")
+
+
+def _query(query: Query, tail: int, *, follow: bool) -> LogQuery:
+    return LogQuery(
+        stdout=flag(query, STDOUT, default=True),
+        stderr=flag(query, "stderr", default=True),
+        tail=tail,
+        since=since(first(query, "since")),
+        follow=follow,
+    )

@@ -1,0 +1,49 @@
+"""The rows of the table that look at containers: logs and stats."""
+
+from __future__ import annotations
+
+from chalicelib.domain.log import MOST_LINES
+from handlers import observation
+from handlers.containers import LIST_PATH
+from handlers.route import Answer, Query, Route
+
+_TAG = "observation"
+_NOT_FOUND = Answer("Error", "No container has this id.")
+_YES = {"type": "boolean", "default": True}
+
+LOGS = (
+    Query("stdout", _YES, "Whether to include standard output."),
+    Query("stderr", _YES, "Whether to include standard error."),
+    Query(
+        "tail",
+        {"type": "integer", "default": 1000, "minimum": 0, "maximum": MOST_LINES},
+        "How many lines from the end of the log.",
+    ),
+    Query("since", {"type": "string", "default": "0"}, "Only lines after this: seconds since 1970, or ISO 8601."),
+    Query("timestamps", _YES, "Whether each line begins with its time."),
+)
+
+OBSERVATION: tuple[Route, ...] = (
+    Route(
+        "GET",
+        f"{LIST_PATH}/{{id}}/logs",
+        observation.download_logs,
+        operation_id="downloadContainerLogs",
+        summary="Download a container's log",
+        description="Of a stopped container as well. A client that accepts gzip gets the file compressed.",
+        tag=_TAG,
+        responses={
+            200: Answer(
+                description="The log, oldest line first.",
+                media_type="text/plain",
+                headers={"Content-Disposition": "The name of the file."},
+            ),
+            202: Answer("OperationAccepted", "Still being read when the wait was over. Ask again."),
+            404: _NOT_FOUND,
+            413: Answer("Error", "More than 16 MiB; ask for fewer lines."),
+            500: Answer("Error", "The log could not be read, or the agent is not connected."),
+        },
+        query=LOGS,
+        waits=True,
+    ),
+)
