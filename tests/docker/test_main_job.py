@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.docker import tour
 from tests.docker.rig import EngineHost
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,8 +34,8 @@ class Slipway:
         self.checkout = checkout
         self.port = _free_port()
         unset = ("DD_", "SLIPWAY_", "AWS_")
-        self._environment = {name: value for name, value in os.environ.items() if not name.startswith(unset)}
-        self._environment["DOCKER_HOST"] = engine.base_url
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(unset)}
+        self.environment["DOCKER_HOST"] = engine.base_url
         self._log = checkout / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -44,7 +45,7 @@ class Slipway:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(self.checkout / "script/server"), "--demo", "--port", str(self.port)],
-                env=self._environment,
+                env=self.environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -76,7 +77,7 @@ class Slipway:
     def down(self) -> None:
         """Remove the demo."""
         command = [str(self.checkout / "script/demo"), "--down"]
-        subprocess.run(command, env=self._environment, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, env=self.environment, check=True, capture_output=True, timeout=60)
 
     def get(self, path: str) -> Any:
         """The body of a GET."""
@@ -123,9 +124,20 @@ def test_a_bare_clone_lists_tag_and_digest_updates_of_real_containers(slipway: S
     assert any(one["status"] == "exited" for one in found.values())
 
 
+def test_the_readme_s_tour_shows_what_it_promises(slipway: Slipway) -> None:
+    commands, promised = zip(*tour.steps(), strict=True)
+    mark = "=== next ==="
+    script = f"\necho '{mark}'\n".join(commands).replace("127.0.0.1:3000", f"127.0.0.1:{slipway.port}")
+    done = subprocess.run(
+        ["sh", "-c", script], env=slipway.environment, cwd=slipway.checkout, capture_output=True, text=True
+    )
+    shown = [tour.alike(output) for output in done.stdout.split(f"{mark}\n")]
+    assert dict(zip(commands, shown, strict=True)) == dict(zip(commands, map(tour.alike, promised), strict=True))
+
+
 def test_updates_run_the_new_image_and_the_engine_agrees(slipway: Slipway, engine_host: EngineHost) -> None:
     before = slipway.containers()
-    for name in ("demo-web", "demo-api"):
+    for name in ("demo-shop-db-1", "demo-api"):
         status, body = slipway.post(f"/api/v1/containers/{before[name]['id']}/update")
         assert status == 200, body
         assert body["name"] == name
