@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from chalicelib.domain.policy import NO_POLICY, Policy
+from chalicelib.domain.security import NOTHING_KNOWN, Security
 
 LOCAL_AGENT = "local"
 """The agent whose name clients never see: the executor beside the server."""
@@ -75,6 +76,11 @@ class Image:
     lookup_image: str | None = None
     reference: str = ""
     """What the engine would pull again, e.g. `127.0.0.1:5000/web:1.2` or `nginx:1.25`."""
+
+    @property
+    def identifying_digest(self) -> str:
+        """The digest its own repository serves it under; its id when no registry has it."""
+        return (self.digest.repo or "").rpartition("@")[2] or self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +179,8 @@ class Container:
     candidate: Candidate | None = None
     """Present exactly while `update` is a raw update; suppression by policy is computed when read."""
     link: str | None = None
+    security: Security = NOTHING_KNOWN
+    """What is known of its image's safety, and of its candidate's."""
     former_ids: tuple[str, ...] = ()
     """The engine's ids this container had before Slipway replaced it, newest first."""
     applied_at: datetime | None = None

@@ -33,6 +33,8 @@ class Listing:
     group: str | None
     severe: bool
     """Whether the last scan of the running image found a critical or high vulnerability."""
+    blocked: str | None
+    """Why the security gate would refuse its candidate."""
     reference: str
     """What the engine pulled for it."""
     former_ids: tuple[str, ...]

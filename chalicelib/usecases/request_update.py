@@ -6,7 +6,7 @@ from datetime import datetime
 
 from chalicelib.domain.command import Command, CommandKind, about_operation
 from chalicelib.domain.container import UpdateKind
-from chalicelib.domain.errors import Invalid, NotFound
+from chalicelib.domain.errors import Conflict, Invalid, NotFound
 from chalicelib.domain.fleet import Entry
 from chalicelib.domain.operation import Operation
 from chalicelib.domain.reference import Reference
@@ -27,7 +27,7 @@ def request_update(entry: Entry, ordering: Ordering, operations: OperationStore)
     """The command that updates this container.
 
     Raises Invalid when there is nothing to move to, NotFound without a docker trigger, Conflict while an operation is
-    open, Failed when the agent is not connected.
+    open or when the security gate blocks the candidate, Failed when the agent is not connected.
     """
     now = ordering.clock.now()
     listing = entry.listing
@@ -36,6 +36,8 @@ def request_update(entry: Entry, ordering: Ordering, operations: OperationStore)
     trigger = next((one for one in agent.facts.get("triggers", ()) if one.get("type") in DOCKER_TYPES), None)
     if trigger is None:
         raise NotFound(f"No docker trigger is configured for {listing.identity.name}; add one with DD_ACTION_DOCKER_*.")
+    if listing.blocked is not None:
+        raise Conflict(listing.blocked)
     operation = operations.open(
         Operation(
             id=ordering.clock.new_id(),

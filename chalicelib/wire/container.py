@@ -27,7 +27,7 @@ from chalicelib.domain.container import (
 from chalicelib.domain.fleet import Entry, Listing
 from chalicelib.domain.source import source_of
 from chalicelib.domain.standing import Standing
-from chalicelib.wire import moment, operation, policy
+from chalicelib.wire import moment, operation, policy, security
 
 Json = dict[str, Any]
 
@@ -79,6 +79,7 @@ def document(container: Container) -> Json:
         "error": {"message": container.error} if container.error else None,
         "updateKind": _update_kind(container.update),
         "sourceRepo": source_of(container),
+        "security": security.write(container.security),
         "labels": dict(container.labels),
         "details": _details(container.details),
     }
@@ -104,6 +105,8 @@ def facts(container: Container) -> Json:
             "wish": _present_members({name: getattr(container.wishes, name) for name in _PRIVATE_WISHES}) or None,
             "app": moment.write_optional(container.applied_at),
             "ref": container.image.reference or None,
+            "sev": container.security.severe or None,
+            "block": container.security.blocked,
             "was": list(container.former_ids) or None,
             "lp": policy.write(label_rules.policy(container.labels)) or None,
             "wp": policy.write(container.watcher_policy) or None,
@@ -126,6 +129,7 @@ def listing(identity: Identity, stored: Json, read: Callable[[], Mapping[str, An
         watched=stored.get("w", False),
         group=stored.get("wish", {}).get("group"),
         severe=stored.get("sev", False),
+        blocked=stored.get("block"),
         reference=stored.get("ref", ""),
         former_ids=tuple(stored.get("was", ())),
         name_key=name_key(identity.name),
@@ -156,6 +160,7 @@ def read_container(identity: Identity, stored: Json, body: Mapping[str, Any]) ->
         update=update,
         candidate=_candidate(stored, update),
         link=body.get("link"),
+        security=security.read(body.get("security"), stored.get("block")),
         former_ids=tuple(stored.get("was", ())),
         applied_at=moment.read_optional(stored.get("app")),
     )

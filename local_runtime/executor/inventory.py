@@ -59,6 +59,7 @@ def runtime_facts(container: Container, fresh: Container) -> Container:
         fresh,
         former_ids=container.former_ids,
         applied_at=container.applied_at,
+        security=container.security.moved_to(fresh.image.identifying_digest),
     )
     if not _runs_the_same(container, fresh):
         return kept
@@ -71,6 +72,7 @@ def runtime_facts(container: Container, fresh: Container) -> Container:
         update=container.update,
         candidate=container.candidate,
         link=container.link,
+        security=container.security,
     )
 
 
