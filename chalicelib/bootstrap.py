@@ -18,6 +18,7 @@ from chalicelib.ports.observation import ResultStore, SampleStore
 from chalicelib.ports.patterns import PatternCompiler
 from chalicelib.ports.queues import Queue
 from chalicelib.ports.release_notes import ReleaseNotesCache, ReleaseNotesSource
+from chalicelib.ports.scanner import ReportStore
 from chalicelib.ports.stores import (
     AgentStore,
     AuditStore,
@@ -152,6 +153,14 @@ class Services:
 
         _ = self.tables
         return DynamoSamples()
+
+    @cached_property
+    def reports(self) -> ReportStore:
+        """Scans and bills of materials."""
+        from chalicelib.adapters.dynamo.report import DynamoReports
+
+        _ = self.tables
+        return DynamoReports()
 
     @cached_property
     def queue(self) -> Queue:

@@ -12,6 +12,7 @@ from chalicelib.ports.limits import RateLimiter
 from chalicelib.ports.observation import ResultStore, SampleStore
 from chalicelib.ports.queues import Queue
 from chalicelib.ports.release_notes import ReleaseNotesCache, ReleaseNotesSource
+from chalicelib.ports.scanner import ReportStore
 from chalicelib.ports.stores import (
     AgentStore,
     AuditStore,
@@ -194,6 +195,11 @@ class Services(Protocol):
     @property
     def samples(self) -> SampleStore:
         """Samples of containers."""
+        ...
+
+    @property
+    def reports(self) -> ReportStore:
+        """Scans and bills of materials."""
         ...
 
     @property

@@ -154,6 +154,21 @@ class SampleModel(Model):
     expires_at = NumberAttribute()
 
 
+class ReportModel(Model):
+    """Scans and bills of materials by subject; large ones in pieces beside their item."""
+
+    class Meta:
+        table_name = "reports"
+
+    subject = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True)
+    about = BinaryAttribute(null=True, legacy_encoding=False)
+    version = UnicodeAttribute(null=True)
+    pieces = NumberAttribute(null=True)
+    data = BinaryAttribute(null=True, legacy_encoding=False)
+    expires_at = NumberAttribute()
+
+
 class AccessModel(Model):
     """Accounts, secrets and whatever else decides who may ask: by kind and name."""
 
@@ -177,6 +192,7 @@ MODELS: tuple[type[Model], ...] = (
     ResultModel,
     SampleModel,
     CacheModel,
+    ReportModel,
     AccessModel,
 )
 
