@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.domain.log import MOST_LINES
-from handlers import observation
+from handlers import observation, stats
 from handlers.containers import LIST_PATH
 from handlers.route import Answer, Query, Route
 
@@ -45,5 +45,38 @@ OBSERVATION: tuple[Route, ...] = (
         },
         query=LOGS,
         waits=True,
+    ),
+    Route(
+        "GET",
+        f"{LIST_PATH}/stats",
+        stats.list_stats,
+        operation_id="listContainerStats",
+        summary="Get what all containers use",
+        description="Asking keeps the containers sampled for a while. The first to ask waits for the first sample.",
+        tag=_TAG,
+        responses={200: "StatsList"},
+        waits=True,
+    ),
+    Route(
+        "GET",
+        f"{LIST_PATH}/{{id}}/stats",
+        stats.get_stats,
+        operation_id="getContainerStats",
+        summary="Get what a container uses, and used lately",
+        description="Asking keeps the container sampled for a while. The first to ask waits for the first sample.",
+        tag=_TAG,
+        responses={200: "Stats", 404: _NOT_FOUND},
+        waits=True,
+    ),
+    Route(
+        "GET",
+        f"{LIST_PATH}/{{id}}/stats/stream",
+        stats.stream_stats,
+        operation_id="streamContainerStats",
+        summary="Follow what a container uses",
+        description="`dd:container-stats` with the latest sample, then with each new one; `dd:heartbeat` every 15 "
+        "seconds. Where the host cannot stream, the answer ends early and the client comes back with `Last-Event-ID`.",
+        tag=_TAG,
+        responses={200: Answer(description="Server-sent events.", media_type="text/event-stream"), 404: _NOT_FOUND},
     ),
 )

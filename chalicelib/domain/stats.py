@@ -7,9 +7,19 @@ from datetime import datetime, timedelta
 
 HISTORY = 60
 """How many samples of a container are kept."""
-LEASE = timedelta(seconds=30)
-"""How long a container is sampled after somebody has asked for its stats."""
 RETENTION = timedelta(hours=1)
+HEARTBEAT = timedelta(seconds=15)
+"""How often a stream says that it is still there."""
+
+
+def lease(interval: timedelta) -> timedelta:
+    """How long a container is sampled after somebody has asked for its stats."""
+    return max(timedelta(seconds=15), 3 * interval)
+
+
+def is_fresh(sample: Sample, now: datetime, interval: timedelta) -> bool:
+    """Whether it still tells what the container uses now."""
+    return now - sample.at < lease(interval) + interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,8 @@ class ArmedFleet:
 class SampleStore(Protocol):
     """Samples of containers, written by their executor only while somebody asks for them."""
 
-    def one(self, identity: Identity) -> Armed:
-        """One container's samples."""
+    def one(self, identity: Identity, within: float = 0) -> Armed:
+        """One container's samples; those read up to `within` seconds ago will do."""
         ...
 
     def fleet(self, agent: str) -> ArmedFleet:

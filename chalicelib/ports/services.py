@@ -94,6 +94,16 @@ class Settings(Protocol):
         ...
 
     @property
+    def stats_interval(self) -> int:
+        """Seconds between two samples of a container: `DD_STATS_INTERVAL`."""
+        ...
+
+    @property
+    def stats_history(self) -> int:
+        """How many samples of a container are kept: `DD_STATS_HISTORYSIZE`."""
+        ...
+
+    @property
     def cookie_samesite(self) -> str:
         """`lax`, `strict` or `none`: `DD_SERVER_COOKIE_SAMESITE`."""
         ...

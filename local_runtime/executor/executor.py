@@ -55,8 +55,7 @@ class Executor:
         )
         self._stations = {settings.name: self._station(settings, tools) for settings in self._settings.watchers}
         performer = Performer(self._stations, services.containers, services.audit, busy, self._later)
-        engines = {name: station.watcher.engine for name, station in self._stations.items()}
-        observer = Observer(engines, services.results, services.clock)
+        self._observer = Observer(services, {name: station.watcher for name, station in self._stations.items()})
         self._worker = Worker(
             self._settings.agent,
             owner,
@@ -64,7 +63,7 @@ class Executor:
             services.operations,
             services.queue,
             services.clock,
-            observer.beside(performer.perform),
+            self._observer.beside(performer.perform),
             self._settings.update_max_concurrent + _COMMANDS_BESIDE_UPDATES,
         )
         watchers = [station.watcher for station in self._stations.values()]
@@ -78,6 +77,7 @@ class Executor:
         """Report, then take commands, follow events and scan. Raises Unavailable when the store does not answer."""
         self._report()
         self._worker.start()
+        self._observer.start()
         self._heart.start()
         for follower in self._followers:
             follower.start()
@@ -91,6 +91,7 @@ class Executor:
             schedule.stop()
         for follower in self._followers:
             follower.stop()
+        self._observer.stop()
         self._worker.stop(patience)
         self._background.shutdown(wait=False, cancel_futures=True)
         self._checks.shutdown(wait=False, cancel_futures=True)

@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib.domain.command import Command, CommandKind, subject
+from chalicelib.bootstrap import Services
+from chalicelib.domain.command import Command, CommandKind, subject, subjects
 from chalicelib.domain.errors import NotFound
-from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import Engine
-from chalicelib.ports.observation import ResultStore
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.logs import read_log
+from local_runtime.executor.sampler import Sampler
+from local_runtime.executor.watcher import Watcher
 
 Result = Mapping[str, Any]
 Perform = Callable[[Claim, datetime], Result]
 
 
 class Observer:
-    """Knows every kind of command that only looks, at these engines by name of their watcher."""
+    """Knows every kind of command that only looks, at the engines of these watchers."""
 
-    def __init__(self, engines: Mapping[str, Engine], results: ResultStore, clock: Clock) -> None:
-        self._engines = engines
-        self._results = results
-        self._clock = clock
-        self._kinds: dict[CommandKind, Callable[[Command], Result]] = {CommandKind.LOGS: self._logs}
+    def __init__(self, services: Services, watchers: Mapping[str, Watcher]) -> None:
+        settings = services.settings
+        self._services = services
+        self._watchers = watchers
+        self._sampler = Sampler(
+            settings.agent,
+            [(watcher.settings, watcher.engine) for watcher in watchers.values()],
+            services.samples,
+            services.clock,
+            timedelta(seconds=settings.stats_interval),
+            settings.stats_history,
+        )
+        self._kinds: dict[CommandKind, Callable[[Command], Result]] = {
+            CommandKind.LOGS: self._logs,
+            CommandKind.SAMPLE: self._sample,
+        }
+
+    def start(self) -> None:
+        """Begin to sample."""
+        self._sampler.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._sampler.stop()
 
     def beside(self, perform: Perform) -> Perform:
         """Do what is ours to do, and leave the rest to `perform`."""
@@ -38,11 +58,16 @@ class Observer:
 
     def _logs(self, command: Command) -> Result:
         engine, container_id = self._container(command)
-        return read_log(command, container_id, engine, self._results, self._clock)
+        return read_log(command, container_id, engine, self._services.results, self._services.clock)
+
+    def _sample(self, command: Command) -> Result:
+        self._sampler.sample_first(subjects(command))
+        self._sampler.wake()
+        return {}
 
     def _container(self, command: Command) -> tuple[Engine, str]:
         identity, container_id = subject(command)
-        engine = self._engines.get(identity.watcher)
-        if engine is None:
+        watcher = self._watchers.get(identity.watcher)
+        if watcher is None:
             raise NotFound(f"this executor has no watcher named {identity.watcher}")
-        return engine, container_id
+        return watcher.engine, container_id

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from chalicelib.adapters.dynamo import blob
@@ -14,20 +18,33 @@ from chalicelib.domain.stats import RETENTION, Sample
 from chalicelib.ports.observation import Armed, ArmedFleet
 from chalicelib.wire import stats as wire
 
+_KEPT = 1000
 _FLEET = "*"
 """No key of an identity: those hold a watcher and a name."""
 
 
 class DynamoSamples:
-    """The arming and the samples are attributes apart, so that neither write undoes the other."""
+    """The arming and the samples are attributes apart, so that neither write undoes the other.
 
-    def one(self, identity: Identity) -> Armed:
-        """One container's samples."""
-        item = _item(identity.agent, identity.key)
-        if item is None:
-            return Armed()
-        samples = blob.unpack(item.samples) if item.samples else ()
-        return Armed(_moment(item.armed_until), tuple(wire.unpack(one) for one in samples))
+    What was read is kept for a moment, so that many who look at one container cost no more reads than one.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[Identity, tuple[float, Armed]] = {}
+        self._reading = threading.Lock()
+
+    def one(self, identity: Identity, within: float = 0) -> Armed:
+        """One container's samples; those read up to `within` seconds ago will do."""
+        if not within:
+            return _read(identity)
+        with self._reading:
+            at, armed = self._kept.get(identity, (-math.inf, Armed()))
+            if time.monotonic() - at > within:
+                armed = _read(identity)
+                if len(self._kept) >= _KEPT:
+                    self._kept.clear()
+                self._kept[identity] = time.monotonic(), armed
+            return armed
 
     def fleet(self, agent: str) -> ArmedFleet:
         """The latest samples of an agent's containers."""
@@ -39,6 +56,13 @@ class DynamoSamples:
 
     def arm(self, agent: str, key: str | None, seen: datetime | None, until: datetime) -> bool:
         """Write the new end of the lease if nobody has written one since."""
+        identity = Identity.of(agent, key) if key is not None else None
+        with self._reading:
+            at, kept = self._kept.get(identity, (0.0, Armed())) if identity else (0.0, Armed())
+            if identity in self._kept and kept.until != seen:
+                return False
+            if identity in self._kept and identity is not None:
+                self._kept[identity] = at, replace(kept, until=until)
         before = SampleModel.armed_until
         unchanged = before.does_not_exist() if seen is None else before == seen.timestamp()
         try:
@@ -76,6 +100,14 @@ class DynamoSamples:
             SampleModel(agent, key).update(
                 actions=[SampleModel.samples.set(samples), SampleModel.expires_at.set(_expiry(now))]
             )
+
+
+def _read(identity: Identity) -> Armed:
+    item = _item(identity.agent, identity.key)
+    if item is None:
+        return Armed()
+    samples = blob.unpack(item.samples) if item.samples else ()
+    return Armed(_moment(item.armed_until), tuple(wire.unpack(one) for one in samples))
 
 
 def _item(agent: str, key: str) -> SampleModel | None:
