@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from chalicelib import VERSION
 from chalicelib.domain.container import LOCAL_AGENT
 from chalicelib.domain.policy import LONGEST_DAYS, MODES, NO_POLICY, Policy
+from chalicelib.settings_security import SecuritySettings, read_security
 
 _FILE_LIMIT = 1024 * 1024
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,62}$")
@@ -109,6 +110,7 @@ class Settings:
     registries: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     forges: tuple[ForgeSettings, ...] = ()
     github_token: str | None = None
+    security: SecuritySettings = field(default_factory=SecuritySettings)
     problems: tuple[str, ...] = ()
     """Components that were skipped because their settings are wrong, one sentence each."""
 
@@ -168,6 +170,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         registries=reader.tree("DD_REGISTRY_"),
         forges=tuple(_forges(reader, problems)),
         github_token=reader.get("DD_RELEASE_NOTES_GITHUB_TOKEN"),
+        security=read_security(reader, _cron),
         problems=tuple(problems),
     )
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = (ROOT / "chalicelib/config.py").read_text()
+CODE = "".join(path.read_text() for path in sorted((ROOT / "chalicelib").glob("*.py")))
 LABEL_CODE = (ROOT / "chalicelib/domain/labels.py").read_text()
 DOCUMENT = (ROOT / "docs/configuration.md").read_text()
 

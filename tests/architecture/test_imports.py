@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "chalicelib.wire": {"chalicelib.wire", "chalicelib.domain"},
     "chalicelib.usecases": {"chalicelib.usecases", "chalicelib.domain", "chalicelib.ports"},
     "chalicelib.adapters": {"chalicelib.adapters", "chalicelib.domain", "chalicelib.ports", "chalicelib.wire"},
-    "chalicelib.config": {"chalicelib.domain"},
+    "chalicelib.config": {"chalicelib.domain", "chalicelib.settings_security"},
+    "chalicelib.settings_security": {"chalicelib.domain"},
     "chalicelib.bootstrap": {"chalicelib"},
     "handlers": {"handlers", "chalicelib.usecases", "chalicelib.wire", "chalicelib.domain", "chalicelib.ports"},
     "app": {"handlers", "chalicelib.bootstrap", "chalicelib.config", "chalicelib.wire.log_line"},
@@ -32,6 +33,7 @@ MAY_IMPORT = {
         "chalicelib.wire.log_line",
         "chalicelib.bootstrap",
         "chalicelib.config",
+        "chalicelib.settings_security",
     },
     "local_runtime.server": {
         "local_runtime.server",
