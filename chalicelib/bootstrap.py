@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.accounts_configured import ConfiguredAccounts
 from chalicelib.adapters.clock import SystemClock
-from chalicelib.adapters.limits_memory import MemoryRateLimiter
 from chalicelib.adapters.passwords_argon2 import Argon2Passwords
 from chalicelib.adapters.sessions_signed import SignedSessions
+from chalicelib.adapters.tokens_remembered import RememberedTokens
 from chalicelib.config import Settings, load
 from chalicelib.domain.account import Account, phc
-from chalicelib.ports.accounts import AccountStore
+from chalicelib.ports.accounts import AccountStore, TokenStore
+from chalicelib.ports.limits import Attempts, RateLimiter
 from chalicelib.ports.observation import ResultStore, SampleStore
 from chalicelib.ports.patterns import PatternCompiler
 from chalicelib.ports.queues import Queue
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 _POOL = 64
 _LONG_POLL_SECONDS = 30
+_STORE_SECONDS = 10
+"""A service may be standing still while its update is written down."""
 
 
 class Services:
@@ -191,9 +194,26 @@ class Services:
         return SignedSessions(secret.encode() if secret else self.accounts.secret("session"))
 
     @cached_property
-    def limits(self) -> MemoryRateLimiter:
+    def tokens(self) -> TokenStore:
+        """API tokens."""
+        from chalicelib.adapters.dynamo.token import DynamoTokens
+
+        _ = self.tables
+        return RememberedTokens(DynamoTokens())
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        """Failed log-ins."""
+        from chalicelib.adapters.dynamo.attempts import DynamoAttempts
+
+        return DynamoAttempts(self.tables)
+
+    @cached_property
+    def limits(self) -> RateLimiter:
         """Rate limits."""
-        return MemoryRateLimiter()
+        from chalicelib.adapters.dynamo.limits import DynamoRateLimiter
+
+        return DynamoRateLimiter(self.tables)
 
     @cached_property
     def registries(self) -> Registries:
@@ -222,8 +242,8 @@ class Services:
             region_name=self.settings.region,
             max_pool_connections=_POOL,
             connect_timeout=5,
-            read_timeout=_LONG_POLL_SECONDS,
-            retries={"mode": "standard", "max_attempts": 4},
+            read_timeout=_LONG_POLL_SECONDS if service == "sqs" else _STORE_SECONDS,
+            retries={"mode": "standard", "max_attempts": 3},
             parameter_validation=False,
         )
         access_key, secret_key = self.settings.access_key or (None, None)

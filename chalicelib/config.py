@@ -94,6 +94,12 @@ class Settings:
     rate_limit_max: int = 3000
     rate_limit_by_identity: bool = False
     cookie_samesite: str = "lax"
+    account_lockout_attempts: int = 5
+    address_lockout_attempts: int = 25
+    lockout_window_ms: int = 900_000
+    lockout_duration_ms: int = 900_000
+    metrics_auth: bool = True
+    metrics_token: str | None = None
     public_url: str | None = None
     command_wait_seconds: float = 300.0
     operations_kept: int = 50
@@ -152,6 +158,18 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         rate_limit_max=reader.number("DD_SERVER_RATELIMIT_MAX", defaults.rate_limit_max, 1, 1_000_000),
         rate_limit_by_identity=reader.flag("DD_SERVER_RATELIMIT_IDENTITYKEYING", defaults.rate_limit_by_identity),
         cookie_samesite=reader.one_of("DD_SERVER_COOKIE_SAMESITE", ("lax", "strict", "none"), defaults.cookie_samesite),
+        account_lockout_attempts=reader.number(
+            "DD_AUTH_ACCOUNT_LOCKOUT_MAX_ATTEMPTS", defaults.account_lockout_attempts, 1, 1000
+        ),
+        address_lockout_attempts=reader.number(
+            "DD_AUTH_IP_LOCKOUT_MAX_ATTEMPTS", defaults.address_lockout_attempts, 1, 10_000
+        ),
+        lockout_window_ms=reader.number("DD_AUTH_LOCKOUT_WINDOW_MS", defaults.lockout_window_ms, 1000, 86_400_000),
+        lockout_duration_ms=reader.number(
+            "DD_AUTH_LOCKOUT_DURATION_MS", defaults.lockout_duration_ms, 1000, 86_400_000
+        ),
+        metrics_auth=reader.flag("DD_SERVER_METRICS_AUTH", defaults.metrics_auth),
+        metrics_token=_metrics_token(reader),
         public_url=reader.get("DD_PUBLIC_URL"),
         command_wait_seconds=reader.number("DD_SERVER_COMMAND_WAIT_SECONDS", 25 if on_lambda else 300, 0, 3600),
         operations_kept=reader.number("DD_UPDATE_OPERATION_MAX_ENTRIES", defaults.operations_kept, 1, 500),
@@ -362,6 +380,14 @@ def _access_key(reader: _Reader) -> tuple[str, str] | None:
     if not _is_local(reader):
         return None
     return reader.text("AWS_ACCESS_KEY_ID", "slipway"), reader.text("AWS_SECRET_ACCESS_KEY", "slipway")
+
+
+def _metrics_token(reader: _Reader) -> str | None:
+    """A short token could be guessed, and nothing slows guessing down there."""
+    token = reader.get("DD_SERVER_METRICS_TOKEN") or None
+    if token is not None and len(token) < 16:
+        raise BadSetting("DD_SERVER_METRICS_TOKEN must have at least 16 characters")
+    return token
 
 
 def _docker_config(reader: _Reader) -> Path | None:

@@ -1,15 +1,16 @@
-"""Logging in and out: `/auth`."""
+"""Logging in and out, and what a client may know before it has: `/auth`."""
 
 from __future__ import annotations
 
 from chalicelib.domain.account import Session
-from chalicelib.domain.errors import Unauthenticated
+from chalicelib.domain.errors import Invalid, Unauthenticated
 from chalicelib.ports.services import Services
-from chalicelib.usecases.authenticate import check_password
+from chalicelib.usecases.authenticate import Credentials
 from chalicelib.usecases.create_first_account import create_first_account
+from chalicelib.usecases.note_log_in import note_log_in
 from chalicelib.usecases.open_session import open_session
 from chalicelib.wire import json
-from handlers.guards import COOKIE, credentials
+from handlers.guards import COOKIE, credentials, doorkeeper, network
 from handlers.http import Headers, Request, Response
 
 
@@ -17,18 +18,30 @@ def log_in(request: Request, services: Services) -> Response:
     """Check a name and a password, from the Authorization header or the body, and open a session."""
     fields = request.payload if isinstance(request.payload, dict) else {}
     shown = credentials(request)
-    name, password = shown.name, shown.password
-    if name is None:
+    if not shown.name:
         name, password = fields.get("username", ""), fields.get("password", "")
-    account = check_password(name, password, services.accounts, services.passwords)
+        shown = Credentials(name, password, network=network(request.client))
+    now = services.clock.now()
+    account = doorkeeper(services).check(shown, now)
+    note_log_in(services.audit, services.clock, name=shown.name or "", succeeded=account is not None)
     if account is None:
         raise Unauthenticated("The user name or the password is wrong.")
     remember = fields.get("remember")
-    now = services.clock.now()
-    session = open_session(account, session_id=services.clock.new_id(), now=now, remember=remember)
-    lasts = None if remember is False else int((session.expires_at - now).total_seconds())
-    cookie = _cookie(request, services, services.sessions.write(session), lasts)
+    session = open_session(account.name, services.clock.new_id(), now, account.fingerprint, remember)
+    cookie = session_cookie_for(session, request, services, remember=remember)
     return Response(body=json.dumps({"username": account.name}), headers=cookie)
+
+
+def remember(request: Request, services: Services) -> Response:
+    """Keep the session for thirty days, or only until the browser closes."""
+    session = session_of(request, services)
+    if session is None:
+        raise Invalid("There is no session to remember. Log in first.")
+    wanted = isinstance(request.payload, dict) and request.payload["remember"] is True
+    now = services.clock.now()
+    longer = open_session(session.name, session.id, now, session.fingerprint, wanted)
+    cookie = session_cookie_for(longer, request, services, remember=wanted)
+    return Response(body=json.dumps({"ok": True}), headers=cookie)
 
 
 def log_out(request: Request, services: Services) -> Response:
@@ -45,10 +58,20 @@ def who_am_i(request: Request, _services: Services) -> Response:
 
 def status(_request: Request, services: Services) -> object:
     """The ways to log in."""
-    providers = [{"type": "basic", "name": "Login"}]
+    return {"providers": providers(services), "errors": []}
+
+
+def strategies(_request: Request, services: Services) -> object:
+    """The same under an older name."""
+    return {"strategies": providers(services), "warnings": []}
+
+
+def providers(services: Services) -> list[dict[str, object]]:
+    """Each way to log in, as login pages read it."""
+    found: list[dict[str, object]] = [{"type": "basic", "name": "Login"}]
     if services.settings.anonymous:
-        providers.append({"type": "anonymous", "name": "anonymous"})
-    return {"providers": providers, "errors": []}
+        found.append({"type": "anonymous", "name": "anonymous"})
+    return found
 
 
 def session_of(request: Request, services: Services) -> Session | None:
@@ -62,6 +85,14 @@ def first_account(services: Services) -> str | None:
     return create_first_account(
         services.accounts, services.passwords, anonymous=services.settings.anonymous, now=services.clock.now()
     )
+
+
+def session_cookie_for(
+    session: Session, request: Request, services: Services, *, remember: bool | None = None
+) -> Headers:
+    """The header that hands a session to the browser; `remember=False` ends it with the browser."""
+    lasts = None if remember is False else int((session.expires_at - services.clock.now()).total_seconds())
+    return _cookie(request, services, services.sessions.write(session), lasts)
 
 
 def _cookie(request: Request, services: Services, value: str, lasts: int | None) -> Headers:

@@ -25,6 +25,7 @@ _STATUS: tuple[tuple[type[errors.SlipwayError], int], ...] = (
     (errors.NotFound, 404),
     (errors.Conflict, 409),
     (errors.Stale, 409),
+    (errors.Locked, 423),
     (errors.Unconfirmed, 428),
     (errors.TooMany, 429),
     (errors.Failed, 500),
@@ -116,7 +117,7 @@ def _failure(error: Exception, request: Request) -> Response:
     if isinstance(error, errors.Unauthenticated) and request.headers.get("sec-fetch-dest") != "empty":
         # A browser would put its own dialog over a page whose script asked; everybody else learns how to log in.
         headers = (_CHALLENGE,)
-    if isinstance(error, errors.TooMany):
+    if isinstance(error, errors.TooMany | errors.Locked):
         headers = (*getattr(error, "headers", ()), ("Retry-After", str(error.retry_after)))
     return _error(status, str(error), operation_id=getattr(error, "operation_id", None), headers=headers)
 

@@ -7,12 +7,14 @@ import binascii
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 from chalicelib.domain.errors import Forbidden, NotFound, TooMany, Unauthenticated, Unconfirmed
+from chalicelib.domain.lockout import LockoutRule
 from chalicelib.ports.services import Services
-from chalicelib.usecases.authenticate import Credentials, authenticate
+from chalicelib.usecases.authenticate import Credentials, Doorkeeper, authenticate
 from handlers.http import Caller, Headers, Refused, Request
 
 COOKIE = "drydock.sid"
@@ -25,21 +27,37 @@ def authenticated(request: Request, services: Services) -> Caller:
     """Who is asking; raises Unauthenticated, and Refused with 400 when the Authorization header cannot be read."""
     found = authenticate(
         credentials(request),
-        accounts=services.accounts,
-        passwords=services.passwords,
+        doorkeeper=doorkeeper(services),
         sessions=services.sessions,
+        tokens=services.tokens,
         anonymous=services.settings.anonymous,
         now=services.clock.now(),
     )
-    return Caller(found.name, found.scheme, session_id=found.session_id)
+    return Caller(found.name, found.scheme, found.scopes, found.session_id)
+
+
+def doorkeeper(services: Services) -> Doorkeeper:
+    """Who checks passwords, as the settings want it."""
+    settings = services.settings
+    window = timedelta(milliseconds=settings.lockout_window_ms)
+    duration = timedelta(milliseconds=settings.lockout_duration_ms)
+    return Doorkeeper(
+        services.accounts,
+        services.passwords,
+        services.attempts,
+        LockoutRule(settings.account_lockout_attempts, window, duration),
+        LockoutRule(settings.address_lockout_attempts, window, duration),
+    )
 
 
 def credentials(request: Request) -> Credentials:
-    """What the request shows: Basic credentials, the session cookie, both or neither."""
+    """What the request shows: Basic credentials, a bearer token, the session cookie, several of them or none."""
     scheme, _, value = request.headers.get("authorization", "").strip().partition(" ")
-    session = session_cookie(request)
+    session, origin = session_cookie(request), network(request.client)
     if not scheme:
         return Credentials(session=session)
+    if scheme.lower() == "bearer":
+        return Credentials(name="", session=session, token=value.strip(), network=origin)
     if scheme.lower() != "basic":
         # A scheme we do not know proves nothing, but must not fall back to nobody either.
         return Credentials(name="", session=session)
@@ -49,7 +67,7 @@ def credentials(request: Request) -> Credentials:
         raise Refused(400, "The Authorization header is not valid: Basic takes base64 of name:password.") from None
     if not colon:
         raise Refused(400, "The Authorization header is not valid: Basic takes base64 of name:password.")
-    return Credentials(name, password, session)
+    return Credentials(name, password, session, network=origin)
 
 
 def session_cookie(request: Request) -> str | None:
@@ -67,7 +85,7 @@ def allowed(request: Request, scope: str) -> None:
     """Raise Forbidden unless the caller's rights cover the scope."""
     if request.caller is None:
         raise Unauthenticated("Log in first.")
-    if not request.caller.scopes & {scope, "admin"}:
+    if scope not in request.caller.scopes:
         raise Forbidden(f"This token does not allow that: it lacks the scope {scope}.")
 
 
@@ -162,7 +180,7 @@ class RateLimit:
     def __call__(self, request: Request, services: Services, /) -> Headers:
         """The `RateLimit-*` headers; raises TooMany, which carries them too."""
         key = f"{self.scope}:{limit_key(request, services)}"
-        usage = services.limits.hit(key, self.seconds, services.clock.now())
+        usage = services.limits.hit(key, self.seconds, services.clock.now(), self.most)
         headers = (
             ("RateLimit-Policy", f"{self.most};w={self.seconds}"),
             ("RateLimit-Limit", str(self.most)),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from chalicelib.domain import token
+
 JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 
@@ -17,7 +19,7 @@ class Caller:
 
     name: str
     scheme: str
-    scopes: frozenset[str] = frozenset({"admin"})
+    scopes: frozenset[str] = token.allowed(["admin"])
     session_id: str = ""
 
 

@@ -13,6 +13,11 @@ Json = dict[str, Any]
 
 _SECURITY: Json = {
     "basic": {"type": "http", "scheme": "basic", "description": "A user name and a password."},
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A personal API token, from `POST /api/v1/tokens`.",
+    },
     "session": {
         "type": "apiKey",
         "in": "cookie",
@@ -34,6 +39,7 @@ _TAGS = {
     "observation": "Logs and resource usage.",
     "compat": "The unversioned paths that clients of WUD use.",
     "auth": "Logging in and out.",
+    "tokens": "Personal API tokens.",
     "system": "About this server.",
 }
 _INFO = {
@@ -62,7 +68,7 @@ def describe(routes: tuple[Route, ...], version: str) -> Json:
         "info": {**_INFO, "version": version},
         "servers": [{"url": "/"}],
         "tags": [{"name": tag, **({"description": _TAGS[tag]} if tag in _TAGS else {})} for tag in used],
-        "security": [{"basic": []}, {"session": []}],
+        "security": [{"basic": []}, {"token": []}, {"session": []}],
         "paths": paths,
         "components": {"schemas": schemas.models(), "securitySchemes": _SECURITY},
     }
@@ -105,8 +111,8 @@ def _answers(route: Route) -> dict[int, Answer]:
         implied.update(guard.answers)
     if not route.public:
         implied.setdefault(401, "Nobody we know is asking.")
-        if route.method != "GET":
-            implied.setdefault(403, "A page of another site is asking, or the caller's token does not allow it.")
+        implied.setdefault(403, "The caller's token does not allow it, or a page of another site is asking.")
+        implied.setdefault(423, "Too many wrong passwords: locked for a while.")
     if route.path.startswith(("/api/", "/auth/")):
         implied.setdefault(429, "Too many requests.")
     if route.method in ("POST", "PUT", "PATCH"):
@@ -124,7 +130,7 @@ def _answers(route: Route) -> dict[int, Answer]:
 def _response(status: int, answer: Answer) -> Json:
     response: Json = {"description": answer.description or HTTPStatus(status).phrase}
     headers = dict(answer.headers)
-    if status == 429:
+    if status in (423, 429):
         headers.setdefault("Retry-After", "Seconds until the next try is worth it.")
     if status == 401:
         headers.setdefault("WWW-Authenticate", "How to log in.")

@@ -18,7 +18,7 @@ class MemoryRateLimiter:
         self._windows: dict[str, tuple[float, int]] = {}
         self._lock = threading.Lock()
 
-    def hit(self, key: str, window: int, now: datetime) -> Usage:
+    def hit(self, key: str, window: int, now: datetime, most: int | None = None) -> Usage:  # noqa: ARG002
         """Count one more for the key; `window` is its length in seconds."""
         instant = now.timestamp()
         with self._lock:

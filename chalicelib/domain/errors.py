@@ -51,6 +51,15 @@ class Failed(SlipwayError):
         self.operation_id = operation_id
 
 
+class Locked(SlipwayError):
+    """Too many wrong passwords: nobody is let in here for the next `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        minutes = -(-retry_after // 60)
+        super().__init__(f"Too many wrong passwords. Try again in {minutes} minute{'' if minutes == 1 else 's'}.")
+        self.retry_after = retry_after
+
+
 class Unavailable(SlipwayError):
     """Something we depend on does not answer; waiting may help."""
 

@@ -1,4 +1,4 @@
-"""Where accounts are kept, how passwords are checked and how sessions are written down."""
+"""Where accounts and tokens are kept, how passwords are checked and how sessions are written down."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from chalicelib.domain.account import Account, Session
+from chalicelib.domain.token import Token
 
 
 class AccountStore(Protocol):
@@ -53,4 +54,28 @@ class Sessions(Protocol):
 
     def read(self, text: str, now: datetime) -> Session | None:
         """The session, unless it was tampered with or is over."""
+        ...
+
+
+class TokenStore(Protocol):
+    """API tokens, by the SHA-256 of their text."""
+
+    def add(self, token: Token) -> None:
+        """Keep a new token."""
+        ...
+
+    def get(self, digest: str) -> Token | None:
+        """The token with this SHA-256; one that was revoked elsewhere may be found for up to a minute more."""
+        ...
+
+    def all(self) -> list[Token]:
+        """Every token, newest first, those whose time is up included."""
+        ...
+
+    def remove(self, token_id: str) -> Token | None:
+        """Revoke the token of that id; the token, if there was one."""
+        ...
+
+    def touch(self, token: Token, at: datetime) -> None:
+        """Note when it was used; a token that is gone stays gone."""
         ...

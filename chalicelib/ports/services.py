@@ -6,9 +6,9 @@ from collections.abc import Set
 from datetime import datetime
 from typing import Protocol
 
-from chalicelib.ports.accounts import AccountStore, Passwords, Sessions
+from chalicelib.ports.accounts import AccountStore, Passwords, Sessions, TokenStore
 from chalicelib.ports.clock import Clock
-from chalicelib.ports.limits import RateLimiter
+from chalicelib.ports.limits import Attempts, RateLimiter
 from chalicelib.ports.observation import ResultStore, SampleStore
 from chalicelib.ports.queues import Queue
 from chalicelib.ports.release_notes import ReleaseNotesCache, ReleaseNotesSource
@@ -89,6 +89,26 @@ class Settings(Protocol):
         ...
 
     @property
+    def account_lockout_attempts(self) -> int:
+        """Wrong passwords that lock an account: `DD_AUTH_ACCOUNT_LOCKOUT_MAX_ATTEMPTS`."""
+        ...
+
+    @property
+    def address_lockout_attempts(self) -> int:
+        """Wrong passwords that lock an address out: `DD_AUTH_IP_LOCKOUT_MAX_ATTEMPTS`."""
+        ...
+
+    @property
+    def lockout_window_ms(self) -> int:
+        """Failures are forgotten after this long: `DD_AUTH_LOCKOUT_WINDOW_MS`."""
+        ...
+
+    @property
+    def lockout_duration_ms(self) -> int:
+        """How long a lock lasts: `DD_AUTH_LOCKOUT_DURATION_MS`."""
+        ...
+
+    @property
     def command_wait_seconds(self) -> float:
         """How long a request waits for its host: `DD_SERVER_COMMAND_WAIT_SECONDS`."""
         ...
@@ -140,6 +160,16 @@ class Services(Protocol):
     @property
     def sessions(self) -> Sessions:
         """Session cookies."""
+        ...
+
+    @property
+    def tokens(self) -> TokenStore:
+        """API tokens."""
+        ...
+
+    @property
+    def attempts(self) -> Attempts:
+        """Failed log-ins."""
         ...
 
     @property

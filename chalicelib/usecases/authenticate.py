@@ -6,68 +6,137 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.domain.account import ANONYMOUS, Account
-from chalicelib.domain.errors import Unauthenticated
-from chalicelib.ports.accounts import AccountStore, Passwords, Sessions
+from chalicelib.domain.errors import Locked, Unauthenticated
+from chalicelib.domain.lockout import LockoutRule, account_subject, address_subject
+from chalicelib.domain.token import USE_GRAIN, Token, allowed, digest
+from chalicelib.ports.accounts import AccountStore, Passwords, Sessions, TokenStore
+from chalicelib.ports.limits import Attempts
+
+EVERYTHING = allowed(["admin"])
+LOCK_AGE = 60.0
+"""Requests with a password may go by what was known of locks a minute ago: a read each would be too dear."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request shows: a name with its password, a session cookie, both or neither."""
+    """What a request shows: a name with its password, a token, a session cookie, several of them or none."""
 
     name: str | None = None
     password: str = ""
     session: str | None = None
+    token: str | None = None
+    network: str = ""
+    """Where it comes from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """Who it is; `scheme` is basic, session or anonymous, `session_id` is set with a session."""
+    """Who it is; `scheme` is basic, session, token or anonymous, `session_id` is set with a session."""
 
     name: str
     scheme: str
     session_id: str = ""
+    scopes: frozenset[str] = EVERYTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Doorkeeper:
+    """Checks passwords, and shuts the door on guessers."""
+
+    accounts: AccountStore
+    passwords: Passwords
+    attempts: Attempts
+    per_account: LockoutRule
+    per_address: LockoutRule
+
+    def check(self, shown: Credentials, now: datetime, max_age: float = 0.0) -> Account | None:
+        """The account whose name and password these are. Raises Locked after too many failures.
+
+        Takes as long for a name that does not exist. `max_age` is how old the knowledge of an open door may be.
+        """
+        if not shown.name:
+            return None
+        subject, address = account_subject(shown.name), address_subject(shown.network)
+        until = self.attempts.locked_until((subject, address), now, max_age)
+        if until is not None:
+            raise Locked(max(1, round((until - now).total_seconds())))
+        account = self.verified(shown.name, shown.password)
+        if account is None:
+            self.attempts.fail(subject, self.per_account, now)
+            self.attempts.fail(address, self.per_address, now)
+        else:
+            self.attempts.clear(subject)
+        return account
+
+    def verified(self, name: str, password: str) -> Account | None:
+        """The account whose name and password these are, whatever was tried before."""
+        account = self.accounts.get(name)
+        if account is None:
+            self.passwords.reject(password)
+            return None
+        return account if self.passwords.verify(account.password_hash, password) else None
 
 
 def authenticate(
     shown: Credentials,
     *,
-    accounts: AccountStore,
-    passwords: Passwords,
+    doorkeeper: Doorkeeper,
     sessions: Sessions,
+    tokens: TokenStore,
     anonymous: bool,
     now: datetime,
 ) -> Identified:
-    """Who is asking: a session first (it is cheap), then a password, then anybody where that is confirmed.
+    """Who is asking: a token, which says itself what it allows; a session (it is cheap); a password; then anybody
+    where that is confirmed.
 
-    Raises Unauthenticated.
+    Raises Unauthenticated, and Locked after too many wrong passwords.
     """
-    found = _by_session(shown, accounts, sessions, now) if shown.session else None
+    found = _by_token(shown.token, doorkeeper.accounts, tokens, anonymous, now) if shown.token else None
+    if found is None and shown.session:
+        found = _by_session(shown.session, doorkeeper.accounts, sessions, now)
+    if found is None and shown.name:
+        found = _by_password(shown, doorkeeper, anonymous, now)
     if found is not None:
         return found
-    if shown.name is not None and check_password(shown.name, shown.password, accounts, passwords) is not None:
-        return Identified(shown.name, "basic")
     if anonymous:
         return Identified(ANONYMOUS, "anonymous")
+    if shown.token:
+        raise Unauthenticated("The token is not known, or is over.")
     if shown.name is not None:
         raise Unauthenticated("The user name or the password is wrong.")
     if shown.session:
         raise Unauthenticated("The session is over. Log in again.")
-    raise Unauthenticated("Log in first: send a user name and a password, or a session cookie.")
+    raise Unauthenticated("Log in first: send a user name and a password, an API token, or a session cookie.")
 
 
-def check_password(name: str, password: str, accounts: AccountStore, passwords: Passwords) -> Account | None:
-    """The account whose name and password these are; takes as long for a name that does not exist."""
-    if not name:
+def _by_password(shown: Credentials, doorkeeper: Doorkeeper, anonymous: bool, now: datetime) -> Identified | None:
+    # Where everybody may come in, a password opens nothing, and nobody needs to be kept from guessing it.
+    if anonymous:
+        account = doorkeeper.verified(shown.name or "", shown.password)
+    else:
+        account = doorkeeper.check(shown, now, LOCK_AGE)
+    return Identified(account.name, "basic") if account is not None else None
+
+
+def _by_token(
+    text: str, accounts: AccountStore, tokens: TokenStore, anonymous: bool, now: datetime
+) -> Identified | None:
+    token = tokens.get(digest(text))
+    if token is None or token.over(now) or not _owner_may_come_in(token, accounts, anonymous):
         return None
-    account = accounts.get(name)
-    if account is None:
-        passwords.reject(password)
-        return None
-    return account if passwords.verify(account.password_hash, password) else None
+    if token.last_used_at is None or now - token.last_used_at >= USE_GRAIN:
+        tokens.touch(token, now.replace(minute=0, second=0, microsecond=0))
+    return Identified(token.owner, "token", scopes=allowed(token.scopes))
 
 
-def _by_session(shown: Credentials, accounts: AccountStore, sessions: Sessions, now: datetime) -> Identified | None:
-    session = sessions.read(shown.session or "", now)
+def _owner_may_come_in(token: Token, accounts: AccountStore, anonymous: bool) -> bool:
+    if token.owner_scheme == "anonymous":
+        return anonymous
+    return token.owner_scheme == "oidc" or accounts.get(token.owner) is not None
+
+
+def _by_session(text: str, accounts: AccountStore, sessions: Sessions, now: datetime) -> Identified | None:
+    session = sessions.read(text, now)
     if session is None:
         return None
     if session.fingerprint:

@@ -1,4 +1,4 @@
-"""The JSON schemas of every body (models.json), and the check that a body meets one."""
+"""The JSON schemas of every body (models*.json), and the check that a body meets one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import orjson
 
 from chalicelib.domain.errors import Invalid
 
-_PATH = Path(__file__).with_name("models.json")
+_FILES = ("models.json", "models_access.json", "models_system.json")
 
 
 @cache
 def models() -> dict[str, Any]:
     """The schemas by name, as they stand under `components.schemas` of the OpenAPI document."""
-    schemas: dict[str, Any] = orjson.loads(_PATH.read_bytes())
+    schemas: dict[str, Any] = {}
+    for name in _FILES:
+        schemas |= orjson.loads(Path(__file__).with_name(name).read_bytes())
     return schemas
 
 

@@ -1,20 +1,46 @@
-"""What every RateLimiter keeps to; the one in memory so far."""
+"""What every RateLimiter keeps to: the one in memory, and the one in DynamoDB, which instances share."""
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
 
+from chalicelib.adapters.dynamo.limits import DynamoRateLimiter
+from chalicelib.adapters.dynamo.models import Tables
+from chalicelib.adapters.dynamo.tables import create_missing
 from chalicelib.adapters.limits_memory import MemoryRateLimiter
+from chalicelib.domain.errors import Unavailable
 from chalicelib.ports.limits import RateLimiter, Usage
 from tests.fakes.services import NOON
+from tests.store_process import StoreProcess, client_of, running_store
+
+Another = Callable[[], DynamoRateLimiter]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreProcess]:
+    with running_store(tmp_path_factory.mktemp("limits")) as running:
+        yield running
 
 
 @pytest.fixture
-def limiter() -> RateLimiter:
-    return MemoryRateLimiter()
+def another(store: StoreProcess) -> Another:
+    """Makes one more instance over the same tables, which are empty."""
+    tables = Tables(client_of("dynamodb", store.url), "us-east-1", f"{uuid.uuid4().hex[:12]}-")
+    create_missing(tables)
+    return lambda: DynamoRateLimiter(tables)
+
+
+@pytest.fixture(params=["memory", "dynamo"])
+def limiter(request: pytest.FixtureRequest) -> RateLimiter:
+    if request.param == "memory":
+        return MemoryRateLimiter()
+    made: DynamoRateLimiter = request.getfixturevalue("another")()
+    return made
 
 
 def test_the_first_hit_opens_the_window(limiter: RateLimiter) -> None:
@@ -64,3 +90,71 @@ def test_memory_is_bounded_and_windows_that_are_over_go_first() -> None:
         limiter.hit(f"more {number}", 60, NOON)
     assert limiter.hit("more 9", 60, NOON).count == 2
     assert limiter.hit("a", 60, NOON).count == 1
+
+
+class CountingWrites:
+    """A DynamoDB client that counts its updates."""
+
+    def __init__(self, client: object) -> None:
+        self._client = client
+        self.updates = 0
+
+    def update_item(self, **request: object) -> object:
+        self.updates += 1
+        return self._client.update_item(**request)  # type: ignore[attr-defined]
+
+
+def counted(limiter: DynamoRateLimiter) -> CountingWrites:
+    limiter._client = counting = CountingWrites(limiter._client)
+    return counting
+
+
+def test_a_small_limit_is_exact_over_all_instances(another: Another) -> None:
+    instances = [another() for _ in range(3)]
+    counts = [instances[hit % 3].hit("a", 60, NOON, 10).count for hit in range(12)]
+    assert counts == list(range(1, 13))
+
+
+def test_a_large_limit_holds_over_all_instances_within_a_sixtieth_for_each(another: Another) -> None:
+    instances, most = [another() for _ in range(4)], 600
+    allowed = sum(instances[hit % 4].hit("a", 900, NOON, most).count <= most for hit in range(1200))
+    assert most <= allowed <= most + 4 * (most // 60)
+
+
+def test_a_large_limit_is_written_down_once_per_sixtieth(another: Another) -> None:
+    limiter = another()
+    counting = counted(limiter)
+    assert [limiter.hit("a", 900, NOON, 3000).count for _ in range(501)] == list(range(1, 502))
+    assert counting.updates == 11
+
+
+def test_a_limit_that_is_used_up_is_not_written_down_again(another: Another) -> None:
+    limiter = another()
+    counting = counted(limiter)
+    for _ in range(30):
+        usage = limiter.hit("a", 60, NOON, 5)
+    assert usage.count > 5
+    assert counting.updates <= 7
+    assert another().hit("a", 60, NOON, 5).count > 5
+
+
+def test_instances_agree_on_when_the_window_ends(another: Another) -> None:
+    another().hit("a", 60, NOON)
+    assert another().hit("a", 60, NOON + timedelta(seconds=40)) == Usage(2, 20)
+    assert another().hit("a", 60, NOON + timedelta(seconds=61)) == Usage(1, 60)
+
+
+def test_without_the_store_a_large_limit_still_holds_here_and_a_small_one_refuses(another: Another) -> None:
+    limiter = another()
+
+    class Gone:
+        def update_item(self, **_request: object) -> object:
+            from botocore.exceptions import EndpointConnectionError
+
+            raise EndpointConnectionError(endpoint_url="http://gone.test")
+
+    limiter._client = Gone()
+    counts = [limiter.hit("a", 900, NOON, 600).count for _ in range(700)]
+    assert counts[599:601] == [600, 601]
+    with pytest.raises(Unavailable):
+        limiter.hit("b", 60, NOON, 10)

@@ -1,11 +1,16 @@
-"""Accounts in memory, and passwords without the price of argon2."""
+"""Accounts, tokens and failed log-ins in memory, and passwords without the price of argon2."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from chalicelib.domain.account import Account
 from chalicelib.domain.errors import Stale
+from chalicelib.domain.lockout import LockoutRule
+from chalicelib.domain.token import Token
 
 
 class FakeAccounts:
@@ -41,3 +46,48 @@ class FakePasswords:
 
     def reject(self, password: str) -> None:
         pass
+
+
+class FakeTokens:
+    """A TokenStore in a dictionary."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, Token] = {}
+
+    def add(self, token: Token) -> None:
+        self._tokens[token.digest] = token
+
+    def get(self, digest: str) -> Token | None:
+        return self._tokens.get(digest)
+
+    def all(self) -> list[Token]:
+        return sorted(self._tokens.values(), key=lambda token: (token.created_at, token.digest), reverse=True)
+
+    def remove(self, token_id: str) -> Token | None:
+        found = next((token for token in self._tokens.values() if token.id == token_id), None)
+        return self._tokens.pop(found.digest) if found else None
+
+    def touch(self, token: Token, at: datetime) -> None:
+        if token.digest in self._tokens:
+            self._tokens[token.digest] = replace(token, last_used_at=at)
+
+
+class FakeAttempts:
+    """Attempts in a dictionary: failures, when they are forgotten, and until when they lock."""
+
+    def __init__(self) -> None:
+        self._failures: dict[str, tuple[int, datetime, datetime | None]] = {}
+
+    def locked_until(self, subjects: Sequence[str], now: datetime, max_age: float = 0.0) -> datetime | None:
+        locks = [self._failures[subject][2] for subject in subjects if subject in self._failures]
+        return max((until for until in locks if until is not None and until > now), default=None)
+
+    def fail(self, subject: str, rule: LockoutRule, now: datetime) -> datetime | None:
+        count, forgotten, _ = self._failures.get(subject, (0, now, None))
+        count = count + 1 if forgotten > now else 1
+        until = now + rule.duration if count >= rule.most else None
+        self._failures[subject] = (count, until or now + rule.window, until)
+        return until
+
+    def clear(self, subject: str) -> None:
+        self._failures.pop(subject, None)

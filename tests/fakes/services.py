@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from chalicelib.adapters.limits_memory import MemoryRateLimiter
 from chalicelib.adapters.sessions_signed import SignedSessions
 from chalicelib.domain.account import Account
-from tests.fakes.accounts import FakeAccounts, FakePasswords
+from tests.fakes.accounts import FakeAccounts, FakeAttempts, FakePasswords, FakeTokens
+from tests.fakes.audit import FakeAudit
 
 NOON = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
 
@@ -48,6 +49,12 @@ class FakeSettings:
     rate_limit_max: int = 1000
     rate_limit_by_identity: bool = False
     cookie_samesite: str = "lax"
+    account_lockout_attempts: int = 5
+    address_lockout_attempts: int = 25
+    lockout_window_ms: int = 900_000
+    lockout_duration_ms: int = 900_000
+    metrics_auth: bool = True
+    metrics_token: str | None = None
 
 
 @dataclass
@@ -62,4 +69,7 @@ class FakeServices:
     )
     passwords: FakePasswords = field(default_factory=FakePasswords)
     sessions: SignedSessions = field(default_factory=lambda: SignedSessions(b"a secret for tests only, 32 bytes"))
+    tokens: FakeTokens = field(default_factory=FakeTokens)
+    attempts: FakeAttempts = field(default_factory=FakeAttempts)
+    audit: FakeAudit = field(default_factory=FakeAudit)
     limits: MemoryRateLimiter = field(default_factory=MemoryRateLimiter)

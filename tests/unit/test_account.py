@@ -16,8 +16,9 @@ from chalicelib.domain.errors import Stale, Unauthenticated
 from chalicelib.usecases.authenticate import Credentials, Identified, authenticate
 from chalicelib.usecases.create_first_account import create_first_account
 from chalicelib.usecases.open_session import open_session
-from tests.fakes.accounts import FakeAccounts, FakePasswords
-from tests.fakes.services import NOON
+from handlers.guards import doorkeeper
+from tests.fakes.accounts import FakeAccounts, FakePasswords, FakeTokens
+from tests.fakes.services import NOON, FakeServices
 
 ADA = Account("ada", "plain:difference engine", NOON)
 SECRET = b"a secret for tests only, 32 bytes"
@@ -100,9 +101,9 @@ class TestSessionTexts:
 def _authenticate(shown: Credentials, *, anonymous: bool = False) -> Identified:
     return authenticate(
         shown,
-        accounts=FakeAccounts(ADA),
-        passwords=FakePasswords(),
+        doorkeeper=doorkeeper(FakeServices(accounts=FakeAccounts(ADA))),
         sessions=SignedSessions(SECRET),
+        tokens=FakeTokens(),
         anonymous=anonymous,
         now=NOON,
     )
@@ -112,7 +113,7 @@ class TestAuthenticate:
     """Who is asking."""
 
     def test_a_session_counts_more_than_a_wrong_password(self) -> None:
-        text = SignedSessions(SECRET).write(open_session(ADA, session_id="id-9", now=NOON))
+        text = SignedSessions(SECRET).write(open_session("ada", "id-9", NOON, ADA.fingerprint))
         found = _authenticate(Credentials("ada", "wrong", text))
         assert (found.name, found.scheme, found.session_id) == ("ada", "session", "id-9")
 

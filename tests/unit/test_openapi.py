@@ -97,7 +97,7 @@ def test_a_public_row_says_that_it_needs_no_login(document: dict[str, Any]) -> N
     assert document["paths"]["/health"]["get"]["security"] == []
     assert "401" not in document["paths"]["/health"]["get"]["responses"]
     assert "security" not in document["paths"]["/api/v1/app"]["get"]
-    assert document["security"] == [{"basic": []}, {"session": []}]
+    assert document["security"] == [{"basic": []}, {"token": []}, {"session": []}]
 
 
 @pytest.mark.parametrize("name", sorted({row.body for row in ROUTES if row.body}))

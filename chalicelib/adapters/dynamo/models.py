@@ -181,6 +181,19 @@ class AccessModel(Model):
     expires_at = NumberAttribute(null=True)
 
 
+class LimitModel(Model):
+    """Windows of rate limits and failed log-ins, by subject. Written with the plain client: one atomic update each."""
+
+    class Meta:
+        table_name = "limits"
+
+    subject = UnicodeAttribute(hash_key=True)
+    hits = NumberAttribute()
+    ends_at = NumberAttribute()
+    locked_until = NumberAttribute(null=True)
+    expires_at = NumberAttribute()
+
+
 MODELS: tuple[type[Model], ...] = (
     AgentModel,
     ContainerModel,
@@ -194,6 +207,7 @@ MODELS: tuple[type[Model], ...] = (
     CacheModel,
     ReportModel,
     AccessModel,
+    LimitModel,
 )
 
 _BARE_NAMES: dict[type[Model], str] = {model: model.Meta.table_name for model in MODELS}
