@@ -33,6 +33,8 @@ class CommandKind(StrEnum):
     STREAM_LOGS = "stream-logs"
     SAMPLE = "sample"
     LOG_ENTRIES = "log-entries"
+    TIDY = "tidy"
+    """Look after what an interrupted or only half successful operation left on the host; an executor's own order."""
     REVEAL = "reveal"
 
 

@@ -47,6 +47,12 @@ REASONS = {
 }
 """Sentences for the codes an update can be rolled back for."""
 
+UPDATE, RECREATION = "container-update", "container-recreate"
+"""Kinds: a move to another image, and a copy on the same one because a namespace it lived in is gone."""
+
+PATIENCE = timedelta(minutes=5)
+"""How far back an executor that comes up acts on what was asked while nobody listened."""
+
 _TEMPORARY = re.compile(r"^(?P<name>.+)-old-\d{10,}$")
 
 
@@ -60,13 +66,13 @@ class Operation:
     created_at: datetime
     updated_at: datetime
     phase: Phase = Phase.QUEUED
-    kind: str = "container-update"
+    kind: str = UPDATE
     trigger: str | None = None
     from_version: str | None = None
     to_version: str | None = None
     target_image: str | None = None
     reached: Phase = Phase.PREPARE
-    """The last phase before a failure: what a failed operation shows as its phase."""
+    """The last phase on the way forward: what a failed operation shows as its phase."""
     temp_name: str | None = None
     was_running: bool | None = None
     old_stopped: bool = False
@@ -87,6 +93,10 @@ class Operation:
         """Whether it can change no more."""
         return self.phase in _STATUS
 
+    def forgotten(self, attentive_since: datetime) -> bool:
+        """Whether it was last heard of so long before its executor listened that nobody expects it any more."""
+        return self.updated_at < attentive_since - PATIENCE
+
     @property
     def status(self) -> str:
         """`in-progress`, `succeeded`, `rolled-back` or `failed`."""
@@ -106,7 +116,7 @@ class Operation:
 
     def at(self, phase: Phase, now: datetime, **facts: object) -> Operation:
         """This operation with one more fact; ends it when the phase is a last one."""
-        reached = self.reached if phase in _STATUS else phase
+        reached = self.reached if phase in _STATUS or phase is Phase.ROLLBACK_STARTED else phase
         ended = now if phase in _STATUS else None
         return replace(self, phase=phase, reached=reached, updated_at=now, ended_at=ended, **facts)  # type: ignore[arg-type]
 

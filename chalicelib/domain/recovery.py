@@ -11,7 +11,10 @@ from chalicelib.domain.operation import Operation, Phase
 class Step(Enum):
     """One idempotent act on the host."""
 
+    STOP_NEW = auto()
     REMOVE_NEW = auto()
+    RECREATE_OLD = auto()
+    """Make the old container once more, under its temporary name: the engine removed it when it stopped (`--rm`)."""
     RESTORE_NAME = auto()
     START_OLD = auto()
     START_NEW = auto()
@@ -45,6 +48,8 @@ class Observed:
     old: Seen | None = None
     new: Seen | None = None
     stranger: Seen | None = None
+    recreatable: bool = False
+    """Whether enough was kept of the old container to make it once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,49 +62,64 @@ class Plan:
     problem: str | None = None
 
 
-_AT_THE_GATE = (Phase.NEW_STARTED, Phase.HEALTH_GATE)
+_BEFORE_ANY_ACT = (Phase.QUEUED, Phase.PREPARE)
+_AT_THE_GATE = (Phase.OLD_STOPPED, Phase.NEW_STARTED, Phase.HEALTH_GATE)
 
 
 def plan(operation: Operation, seen: Observed, *, failed: bool) -> Plan:
     """How to end the operation well.
 
     `failed` says that the update itself went wrong; otherwise its executor died, and what was fine may go on.
+    Once the steps are carried out, a plan for what is then seen has none left.
     """
     if operation.committed and seen.new is not None:
         return Plan((*_run_new(operation, seen.new), *_drop_old(seen)), end=Phase.SUCCEEDED)
-    if seen.old is None:
-        return _without_old(operation, seen)
     if not failed and not operation.committed:
         if _untouched(operation, seen):
             return Plan(course=Course.BEGIN_AGAIN)
         if _provable(operation, seen):
             return Plan(course=Course.RESUME_GATE)
-    if failed and _untouched(operation, seen):
+    if seen.old is None:
+        return _without_old(operation, seen, failed=failed)
+    if operation.reached in _BEFORE_ANY_ACT and _untouched(operation, seen):
         return Plan(end=Phase.FAILED)
     return _roll_back(operation, seen.old, seen)
 
 
 def _roll_back(operation: Operation, old: Seen, seen: Observed) -> Plan:
-    steps: list[Step] = []
-    if seen.new is not None:
-        steps.append(Step.REMOVE_NEW)
+    steps = list(_take_down(seen.new))
     misnamed = old.name != operation.identity.name
     if misnamed and seen.stranger is None:
         steps.append(Step.RESTORE_NAME)
     if operation.was_running and not old.running:
         steps.append(Step.START_OLD)
     if misnamed and seen.stranger is not None:
-        problem = f"another container took the name {operation.identity.name}; the old one runs as {old.name}"
+        problem = f"another container took the name {operation.identity.name}; the old one is left as {old.name}"
         return Plan(tuple(steps), end=Phase.ROLLBACK_FAILED, problem=problem)
     return Plan(tuple(steps))
 
 
-def _without_old(operation: Operation, seen: Observed) -> Plan:
-    """The old container is gone: whatever is left under the name must run."""
-    if seen.new is not None:
-        return Plan(_run_new(operation, seen.new), end=Phase.SUCCEEDED)
-    problem = "the container and its replacement are both gone"
-    return Plan(end=Phase.ROLLBACK_FAILED, problem=problem)
+def _without_old(operation: Operation, seen: Observed, *, failed: bool) -> Plan:
+    """The old container is gone: it is made once more, or whatever is left under the name must run."""
+    if seen.new is None and operation.reached in _BEFORE_ANY_ACT:
+        return Plan(end=Phase.FAILED, problem="the container is gone")
+    if seen.stranger is not None:
+        problem = f"the old container is gone, and another one bears the name {operation.identity.name}"
+        return Plan(_take_down(seen.new), end=Phase.ROLLBACK_FAILED, problem=problem)
+    if seen.recreatable and not operation.committed:
+        return Plan((Step.RECREATE_OLD,))
+    if seen.new is None:
+        return Plan(end=Phase.ROLLBACK_FAILED, problem="the container and its replacement are both gone")
+    if failed:
+        problem = "the old container is gone, so the new one was kept"
+        return Plan(_run_new(operation, seen.new), end=Phase.ROLLBACK_FAILED, problem=problem)
+    return Plan(_run_new(operation, seen.new), end=Phase.SUCCEEDED)
+
+
+def _take_down(new: Seen | None) -> tuple[Step, ...]:
+    if new is None:
+        return ()
+    return (Step.STOP_NEW, Step.REMOVE_NEW) if new.running else (Step.REMOVE_NEW,)
 
 
 def _run_new(operation: Operation, new: Seen) -> tuple[Step, ...]:
@@ -123,5 +143,8 @@ def _untouched(operation: Operation, seen: Observed) -> bool:
 
 
 def _provable(operation: Operation, seen: Observed) -> bool:
-    new = seen.new
-    return operation.phase in _AT_THE_GATE and new is not None and new.running and new.health != "unhealthy"
+    """Whether the new container runs as it should at this phase. Two running at once are never let be."""
+    new, old = seen.new, seen.old
+    if new is None or not new.running or new.health == "unhealthy":
+        return False
+    return operation.phase in _AT_THE_GATE and (old is None or not old.running)

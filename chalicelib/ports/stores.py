@@ -66,7 +66,8 @@ class OperationStore(Protocol):
     def record(self, operation: Operation, *, quiet: bool = False) -> Operation:
         """Store one more fact of it; readers of lists are not told of a quiet one until the next.
 
-        Raises Stale when somebody else has written since it was read.
+        Storing the same fact again, as one does when the answer was lost, changes nothing. Raises Stale when somebody
+        else has written since it was read.
         """
         ...
 

@@ -5,56 +5,61 @@ from __future__ import annotations
 import logging
 import platform
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from chalicelib.bootstrap import Services
-from chalicelib.config import WatcherSettings
 from chalicelib.domain.agent import HEARTBEAT, Agent
-from chalicelib.domain.container import Container
-from chalicelib.domain.errors import SlipwayError, Unavailable
-from chalicelib.usecases.detect import detect
-from local_runtime.engine.docker_engine import DockerEngine, Tls
+from chalicelib.domain.command import Command, CommandKind
+from chalicelib.domain.errors import SlipwayError
+from local_runtime.executor.blueprints import Blueprints
 from local_runtime.executor.busy import Busy
+from local_runtime.executor.checks import Checks
+from local_runtime.executor.conclusion import Conclusion
 from local_runtime.executor.follow import Follower
-from local_runtime.executor.host import Host
 from local_runtime.executor.observer import Observer
-from local_runtime.executor.performer import Performer, Station
+from local_runtime.executor.performer import Performer
 from local_runtime.executor.schedule import Schedule
+from local_runtime.executor.station import Connect, connect, station
 from local_runtime.executor.watcher import Tools, Watcher
 from local_runtime.executor.worker import Worker
 
 log = logging.getLogger(__name__)
 
-_CHECKS = 10
 _BACKGROUND = 4
-_COMMANDS_BESIDE_UPDATES = 8
+_TIDY_SECONDS = 3600.0
 
 
 class Executor:
     """Everything that runs beside the engines of one agent."""
 
-    def __init__(self, services: Services, owner: str) -> None:
+    def __init__(self, services: Services, owner: str, connect: Connect = connect) -> None:
         self._services = services
         self._settings = services.settings
         self._owner = owner
         self._registries = services.registries
         self._background = ThreadPoolExecutor(_BACKGROUND, thread_name_prefix="background")
-        self._checks = ThreadPoolExecutor(_CHECKS, thread_name_prefix="check")
+        self._checks = Checks(services)
         self._stopping = threading.Event()
         busy = Busy()
         tools = Tools(
             containers=services.containers,
+            operations=services.operations,
             audit=services.audit,
             registries=self._registries,
             patterns=services.patterns,
-            check=self._check,
+            check=self._checks.of,
             clock=services.clock,
             busy=busy,
         )
-        self._stations = {settings.name: self._station(settings, tools) for settings in self._settings.watchers}
-        performer = Performer(self._stations, services.containers, services.audit, busy, self._later)
+        self._blueprints = Blueprints(self._settings.data / "operations")
+        self._stations = {
+            watcher.name: station(services, watcher, connect(watcher), tools, self._blueprints)
+            for watcher in self._settings.watchers
+        }
+        conclusion = Conclusion(services.containers, services.audit, services.clock)
+        performer = Performer(self._stations, conclusion, busy, self._later)
         self._observer = Observer(services, {name: station.watcher for name, station in self._stations.items()})
         self._worker = Worker(
             self._settings.agent,
@@ -64,21 +69,31 @@ class Executor:
             services.queue,
             services.clock,
             self._observer.beside(performer.perform),
-            self._settings.update_max_concurrent + _COMMANDS_BESIDE_UPDATES,
+            self._settings.update_max_concurrent,
         )
         watchers = [station.watcher for station in self._stations.values()]
         self._followers = [
             Follower(watcher, services.clock, self._later) for watcher in watchers if watcher.settings.watch_events
         ]
         self._schedules = [Schedule(watcher.settings, services.clock, watcher.scan) for watcher in watchers]
-        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._beats = [
+            threading.Thread(target=self._again, args=(work, seconds), name=name, daemon=True)
+            for name, work, seconds in (
+                ("heartbeat", self._report, HEARTBEAT.total_seconds()),
+                ("tidy", self._order_tidying, _TIDY_SECONDS),
+            )
+        ]
 
     def start(self) -> None:
         """Report, then take commands, follow events and scan. Raises Unavailable when the store does not answer."""
         self._report()
+        unfinished = {operation.id for operation in self._services.operations.open_of(self._settings.agent)}
+        self._blueprints.forget_all_but(unfinished)
+        self._order_tidying()
         self._worker.start()
         self._observer.start()
-        self._heart.start()
+        for beat in self._beats:
+            beat.start()
         for follower in self._followers:
             follower.start()
         for schedule in self._schedules:
@@ -94,31 +109,8 @@ class Executor:
         self._observer.stop()
         self._worker.stop(patience)
         self._background.shutdown(wait=False, cancel_futures=True)
-        self._checks.shutdown(wait=False, cancel_futures=True)
+        self._checks.stop()
         self._registries.close()
-
-    def _station(self, settings: WatcherSettings, tools: Tools) -> Station:
-        files = (settings.ca_file, settings.cert_file, settings.key_file)
-        tls = Tls(*files) if any(files) else None
-        engine = DockerEngine(settings.base_url, tls=tls)
-        services = self._services
-        host = Host(engine, services.operations, services.backups, self._registries, services.clock, self._settings)
-        return Station(Watcher(self._settings.agent, settings, engine, tools), host)
-
-    def _check(self, containers: Sequence[Container]) -> Iterable[Container]:
-        """One detection cycle over these containers, several at a time."""
-        registry = self._registries.cycle()
-        now = self._services.clock.now()
-
-        def one(container: Container) -> Container:
-            return detect(container, registry, compile=self._services.patterns, now=now)
-
-        futures: list[Future[Container]] = [self._checks.submit(one, container) for container in containers]
-        for future in as_completed(futures):
-            try:
-                yield future.result()
-            except Exception:
-                log.exception("a container could not be checked")
 
     def _later(self, work: Callable[[], object]) -> object:
         return self._background.submit(self._guarded, work)
@@ -131,14 +123,16 @@ class Executor:
         except Exception:
             log.exception("background work failed")
 
-    def _beat(self) -> None:
-        while not self._stopping.wait(HEARTBEAT.total_seconds()):
-            try:
-                self._report()
-            except Unavailable as error:
-                log.warning("%s", error)
-            except Exception:
-                log.exception("the heartbeat failed")
+    def _again(self, work: Callable[[], object], seconds: float) -> None:
+        while not self._stopping.wait(seconds):
+            self._guarded(work)
+
+    def _order_tidying(self) -> None:
+        """An order to oneself: like every other it is claimed, and not lost when the executor is."""
+        clock = self._services.clock
+        command = Command(clock.new_id(), self._settings.agent, CommandKind.TIDY, clock.now())
+        self._services.commands.submit(command)
+        self._worker.sweep_within(0)
 
     def _report(self) -> None:
         agent = Agent(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from local_runtime.executor.host import Host, inspect_optional
+from local_runtime.executor.host import Host
+from local_runtime.executor.inspection import inspect_optional
 
 _PAUSE = 0.2
 _BEAT = 10.0

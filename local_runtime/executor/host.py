@@ -6,61 +6,69 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.config import Settings
+from chalicelib.config import DockerActionSettings, Settings
 from chalicelib.domain.operation import Operation
 from chalicelib.domain.recovery import Observed, Seen
 from chalicelib.ports.clock import Clock
-from chalicelib.ports.engine import Engine, EngineNotFound
+from chalicelib.ports.engine import Engine
 from chalicelib.ports.registry import RegistryDirectory
-from chalicelib.ports.stores import BackupStore, OperationStore
+from chalicelib.ports.stores import BackupStore, ContainerStore, OperationStore
+from local_runtime.executor.blueprints import Blueprints
+from local_runtime.executor.claim import Claim
+from local_runtime.executor.inspection import inspect_optional
+
+Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One Docker engine with the stores that remember what is done to it."""
+    """One Docker engine, held by a claim, with the stores that remember what is done to it."""
 
     engine: Engine
+    claim: Claim
     operations: OperationStore
+    containers: ContainerStore
     backups: BackupStore
+    blueprints: Blueprints
     registries: RegistryDirectory
     clock: Clock
     settings: Settings
 
-    def backup_count(self, trigger: str | None) -> int:
-        """How many backups the docker action of that id keeps."""
+    def action(self, trigger: str | None) -> DockerActionSettings:
+        """The docker action of that id, or one with the default settings."""
         name = (trigger or "").rpartition(".")[2]
-        counts = {action.name: action.backup_count for action in self.settings.docker_actions}
-        return counts.get(name, 3)
+        return next((one for one in self.settings.docker_actions if one.name == name), DockerActionSettings(name))
 
 
-def inspect_optional(engine: Engine, container: str | None) -> Mapping[str, Any] | None:
-    """The inspect document, or nothing when there is no such container."""
-    if container is None:
-        return None
-    try:
-        return engine.inspect(container)
-    except EngineNotFound:
-        return None
-
-
-def observe(engine: Engine, operation: Operation) -> Observed:
+def observe(host: Host, operation: Operation) -> Observed:
     """The old container, its replacement, and whoever else holds the name.
 
-    A replacement whose id was never recorded is known by the name and the image it was created from.
+    The old one may have been made once more, under another id. A replacement whose id was never recorded is known by
+    the name, by its image, and by never having been started: that only happens once its id is recorded.
     """
-    old = inspect_optional(engine, operation.container_id)
+    engine = host.engine
+    old = (
+        inspect_optional(engine, operation.container_id)
+        or inspect_optional(engine, host.blueprints.made(operation.id))
+        or inspect_optional(engine, operation.temp_name)
+    )
     new = inspect_optional(engine, operation.new_container_id)
     holder = inspect_optional(engine, operation.identity.name)
     stranger = None
-    if holder is not None and holder["Id"] not in (operation.container_id, operation.new_container_id):
-        if new is None and operation.new_image_id is not None and holder["Image"] == operation.new_image_id:
+    if holder is not None and holder["Id"] not in (_id(old), _id(new)):
+        if new is None and holder["Image"] == operation.new_image_id and holder["State"]["Status"] == "created":
             new = holder
         else:
             stranger = holder
-    return Observed(_seen(old), _seen(new), _seen(stranger))
+    recreatable = old is None and host.blueprints.find(operation.id) is not None
+    return Observed(_seen(old), _seen(new), _seen(stranger), recreatable)
 
 
-def _seen(inspect: Mapping[str, Any] | None) -> Seen | None:
+def _id(inspect: Document | None) -> str | None:
+    return inspect["Id"] if inspect is not None else None
+
+
+def _seen(inspect: Document | None) -> Seen | None:
     if inspect is None:
         return None
     state = inspect["State"]

@@ -16,6 +16,7 @@ from chalicelib.ports.registry import RegistryName
 
 Document = Mapping[str, Any]
 
+MASK = "***"
 _NO_DATE = "0001-01-01T00:00:00Z"
 _HEALTH = frozenset({"starting", "healthy", "unhealthy"})
 
@@ -142,8 +143,9 @@ def _volume(mount: Document) -> str:
 
 
 def _env(entry: str) -> EnvEntry:
+    """What is secret is not even read: it would differ from what is stored, which is without it, at every look."""
     key, _, value = entry.partition("=")
-    return EnvEntry(key, value, is_sensitive(key))
+    return EnvEntry(key, MASK, True) if is_sensitive(key) else EnvEntry(key, value, False)
 
 
 def _moment(text: str | None) -> datetime | None:

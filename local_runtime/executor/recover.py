@@ -5,32 +5,46 @@ from __future__ import annotations
 from dataclasses import replace
 
 from chalicelib.domain.operation import Operation, Phase
-from chalicelib.domain.recovery import Course, plan
+from chalicelib.domain.recovery import Course, Step, plan
 from local_runtime.executor.host import Host, observe
+from local_runtime.executor.ledger import record
 from local_runtime.executor.undo import carry_out, end, undo
-from local_runtime.executor.update import Broken, commit, prove, update
+from local_runtime.executor.update import Broken, Story, update
 
 _REASON = "interrupted"
 _CAUSE = "the executor stopped in the middle of it"
 
 
-def recover(host: Host, operation: Operation) -> Operation:
-    """The operation, ended. Raises EngineError while the engine cannot be asked, Stale when it is in other hands."""
-    seen = observe(host.engine, operation)
+def recover(host: Host, operation: Operation, *, forgotten: bool) -> Operation:
+    """The operation, ended. Raises EngineUnavailable while the engine cannot be asked, Stale when in other hands.
+
+    A `forgotten` one is brought to its end, but not begun again.
+    """
+    # A write before any act: whoever still believes to be at work on it loses with the next fact.
+    operation = record(host, operation, operation.phase, recovered_at=host.clock.now())
+    if operation.phase is Phase.ROLLBACK_STARTED:
+        return undo(host, operation, operation.reason_code or _REASON, operation.last_error or _CAUSE)
+    seen = observe(host, operation)
     if operation.new_container_id is None and seen.new is not None:
         operation = replace(operation, new_container_id=seen.new.id)
-    was_undoing = operation.phase is Phase.ROLLBACK_STARTED
-    course = plan(operation, seen, failed=was_undoing)
+    course = plan(operation, seen, failed=False)
     if course.course is Course.BEGIN_AGAIN:
-        return update(host, operation)
-    operation = replace(operation, recovered_at=host.clock.now())
+        if forgotten:
+            return record(host, operation, Phase.FAILED, reason_code=_REASON, last_error=_CAUSE)
+        return update(host, replace(operation, recovered_at=None))
     if course.course is Course.RESUME_GATE:
+        story = Story(host, operation)
         try:
-            return commit(host, prove(host, operation))
+            story.prove()
+            return story.commit()
         except Broken as broken:
-            current = host.operations.get(operation.identity, operation.id) or operation
-            return undo(host, current, broken.code, str(broken))
-    if course.end is Phase.ROLLED_BACK and not was_undoing:
+            return undo(host, story.operation, broken.code, str(broken))
+    if course.end is not Phase.SUCCEEDED:
         return undo(host, operation, _REASON, _CAUSE)
-    carry_out(host, operation, seen, course)
-    return end(host, operation, course, operation.reason_code or _REASON, operation.last_error or _CAUSE)
+    with host.claim.service_down():
+        trouble = carry_out(host, operation, seen, course)
+    if trouble is not None and trouble.transient:
+        raise trouble
+    if trouble is not None and Step.START_NEW in course.steps:
+        return undo(host, replace(operation, committed=False), "start_new_failed", str(trouble))
+    return end(host, operation, course)

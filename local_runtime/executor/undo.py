@@ -1,53 +1,125 @@
-"""Make the host whole after an update that did not go through: look, plan, act; every act may be repeated."""
+"""Make the host whole after an update that did not go through: look, plan, act, and look again."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chalicelib.domain.operation import Operation, Phase
-from chalicelib.domain.recovery import Course, Observed, Plan, Step, plan
-from chalicelib.ports.engine import EngineError
+from chalicelib.domain.recovery import Observed, Plan, Step, plan
+from chalicelib.domain.reference import Reference
+from chalicelib.ports.engine import Engine, EngineError
+from local_runtime.executor.dependents import restart_dependents
 from local_runtime.executor.host import Host, observe
+from local_runtime.executor.ledger import attempt, insist, record
+
+_ROUNDS = 4
+_PAUSE = 1.0
+_STOP_SECONDS = 10
 
 
 def undo(host: Host, operation: Operation, reason: str, cause: str) -> Operation:
-    """End a failed operation: roll it back, or finish what can only go forward."""
-    operation = host.operations.record(
-        operation.at(Phase.ROLLBACK_STARTED, host.clock.now(), reason_code=reason, last_error=cause)
-    )
-    try:
-        seen = observe(host.engine, operation)
+    """Roll a failed operation back, or finish what can only go forward, and end it.
+
+    Raises EngineUnavailable while the engine cannot be asked: the operation stays open and is taken up again.
+    """
+    fact = operation.at(Phase.ROLLBACK_STARTED, host.clock.now(), reason_code=reason, last_error=cause)
+    operation = attempt(host, fact)
+    with host.claim.service_down():
+        course, seen = make_whole(host, operation)
+        if operation.old_stopped and seen.old is not None:
+            restart_dependents(host.engine, operation.container_id)
+    if operation is fact:
+        operation = insist(host, fact)
+    if seen.old is not None:
+        operation = replace(operation, container_id=seen.old.id)
+    return end(host, operation, course)
+
+
+def make_whole(host: Host, operation: Operation) -> tuple[Plan, Observed]:
+    """Carry out plans until nothing is left to do; the last plan, and what stands now.
+
+    Raises EngineUnavailable. What the engine keeps refusing ends the plan as a rollback that failed.
+    """
+    acted, trouble = False, None
+    for _ in range(_ROUNDS):
+        if trouble is not None:
+            host.clock.sleep(_PAUSE)
+        seen = observe(host, operation)
         course = plan(operation, seen, failed=True)
-        carry_out(host, operation, seen, course)
-    except EngineError as error:
-        problem = f"{cause}; then the rollback failed: {error}"
-        return host.operations.record(
-            operation.at(Phase.ROLLBACK_FAILED, host.clock.now(), reason_code=reason, last_error=problem)
-        )
-    return end(host, operation, course, reason, cause)
+        if not course.steps:
+            undone = acted and course.end is Phase.FAILED
+            return (replace(course, end=Phase.ROLLED_BACK) if undone else course), seen
+        acted = True
+        trouble = carry_out(host, operation, seen, course)
+    if trouble is not None and trouble.transient:
+        raise trouble
+    problem = f"the rollback failed: {trouble or 'the host keeps changing'}"
+    return replace(course, end=Phase.ROLLBACK_FAILED, problem=problem), seen
 
 
-def carry_out(host: Host, operation: Operation, seen: Observed, course: Plan) -> None:
-    """The steps of a plan, in order. Raises EngineError."""
-    engine = host.engine
+def carry_out(host: Host, operation: Operation, seen: Observed, course: Plan) -> EngineError | None:
+    """The steps of a plan, in order; the first trouble, as later steps are tried all the same.
+
+    Only the old container is not started while the new one may still run, nor removed when the new one does not.
+    """
+    trouble: EngineError | None = None
+    failed: set[Step] = set()
     for step in course.steps:
-        if step is Step.REMOVE_NEW and seen.new is not None:
-            engine.stop(seen.new.id)
-            engine.remove(seen.new.id, force=True)
-        elif step is Step.RESTORE_NAME:
-            engine.rename(operation.container_id, operation.identity.name)
-        elif step is Step.START_OLD:
-            engine.start(operation.container_id)
-        elif step is Step.START_NEW and seen.new is not None:
-            engine.start(seen.new.id)
-        elif step is Step.REMOVE_OLD:
-            engine.remove(operation.container_id, force=True)
+        if step is Step.START_OLD and failed >= {Step.STOP_NEW, Step.REMOVE_NEW}:
+            continue
+        if step is Step.REMOVE_OLD and Step.START_NEW in failed:
+            continue
+        try:
+            _act(host, operation, seen, step)
+        except EngineError as error:
+            failed.add(step)
+            trouble = trouble or error
+    return trouble
 
 
-def end(host: Host, operation: Operation, course: Plan, reason: str, cause: str) -> Operation:
+def end(host: Host, operation: Operation, course: Plan) -> Operation:
     """Record how it ended."""
-    if course.course is not Course.END:
-        raise AssertionError("only a plan that ends can be recorded as an end")
-    problem = f"{cause}; {course.problem}" if course.problem else cause
-    facts: dict[str, object] = {"last_error": problem, "reason_code": reason}
     if course.end is Phase.SUCCEEDED:
-        facts = {"last_error": None, "reason_code": None}
-    return host.operations.record(operation.at(course.end, host.clock.now(), **facts))
+        return record(host, operation, course.end, last_error=None, reason_code=None)
+    told = [operation.last_error, course.problem]
+    return record(host, operation, course.end, last_error="; ".join(one for one in told if one))
+
+
+def _act(host: Host, operation: Operation, seen: Observed, step: Step) -> None:
+    engine, old, new = host.engine, seen.old, seen.new
+    if step is Step.RECREATE_OLD:
+        _recreate(host, operation)
+    if new is not None:
+        if step is Step.STOP_NEW:
+            engine.stop(new.id, timeout=_STOP_SECONDS)
+        elif step is Step.REMOVE_NEW:
+            engine.remove(new.id, force=True)
+        elif step is Step.START_NEW:
+            engine.start(new.id)
+    if old is not None:
+        if step is Step.RESTORE_NAME:
+            engine.rename(old.id, operation.identity.name)
+        elif step is Step.START_OLD:
+            engine.start(old.id)
+        elif step is Step.REMOVE_OLD:
+            engine.remove(old.id, force=True)
+
+
+def _recreate(host: Host, operation: Operation) -> None:
+    """Make the old container again under its temporary name, from what was kept of it."""
+    kept = host.blueprints.find(operation.id)
+    if kept is None:
+        return
+    image_id, replica = kept
+    _name_image(host.engine, image_id, replica.body["Image"])
+    made = host.engine.create(replica.name, replica.body)
+    host.blueprints.note_made(operation.id, made)
+    for network, endpoint in replica.connect:
+        host.engine.connect(network, made, endpoint)
+
+
+def _name_image(engine: Engine, image_id: str, reference: str) -> None:
+    """Its tag may have moved on; it comes back, so that the container is made from the image it ran."""
+    if reference == image_id or Reference.parse(reference).digest is not None:
+        return
+    engine.tag(image_id, reference)

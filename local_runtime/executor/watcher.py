@@ -20,15 +20,16 @@ from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import Engine, EngineNotFound
 from chalicelib.ports.patterns import PatternCompiler
 from chalicelib.ports.registry import RegistryDirectory
-from chalicelib.ports.stores import AuditStore, ContainerStore
+from chalicelib.ports.stores import AuditStore, ContainerStore, OperationStore
 from local_runtime.executor.busy import Busy
-from local_runtime.executor.host import inspect_optional
+from local_runtime.executor.inspection import inspect_optional
 from local_runtime.executor.inventory import describe, runtime_facts
 
 log = logging.getLogger(__name__)
 
 PARALLEL = 10
 _SAVE_EVERY = 50
+_FORMER = 5
 
 Document = Mapping[str, Any]
 Check = Callable[[Sequence[Container]], Iterable[Container]]
@@ -40,6 +41,7 @@ class Tools:
     """What a watcher works with besides its engine."""
 
     containers: ContainerStore
+    operations: OperationStore
     audit: AuditStore
     registries: RegistryDirectory
     patterns: PatternCompiler
@@ -108,18 +110,26 @@ class Watcher:
             else:
                 self._remove([known])
 
-    def replaced(self, identity: Identity, container_id: str, former: Container | None) -> Container | None:
-        """Store the container that Slipway has put in another's place; what was found about that one is void."""
+    def replaced(
+        self, identity: Identity, container_id: str, former: Container | None, previous_id: str | None = None
+    ) -> Container | None:
+        """Store the container that stands there now; what was found about another one in its place is void.
+
+        `previous_id` is the one Slipway has replaced: it may have been seen on its new id before it was told so.
+        """
         document = inspect_optional(self.engine, container_id)
         if document is None:
             return None
         container = self.describe(document, identity)
-        if former is not None and former.id != container.id:
-            former_ids = (former.id, *former.former_ids)[:5]
-            container = replace(container, former_ids=former_ids, applied_at=self._tools.clock.now())
-        elif former is not None:
+        earlier = (previous_id, former.id if former else None, *(former.former_ids if former else ()))
+        former_ids = tuple(dict.fromkeys(one for one in earlier if one not in (None, container.id)))[:_FORMER]
+        if former is not None and former.id == container.id:
             container = runtime_facts(former, container)
-        self._tools.containers.save([container])
+        else:
+            container = replace(container, applied_at=self._tools.clock.now())
+        container = replace(container, former_ids=former_ids)
+        if container != former:
+            self._tools.containers.save([container])
         return container
 
     def describe(self, document: Document, identity: Identity) -> Container:
@@ -156,7 +166,9 @@ class Watcher:
     def _scan(self, only: Sequence[Identity] | None) -> int:
         before = self._tools.busy.changes()
         stored = {one.identity: one for one in self._tools.containers.of_watcher(self.agent, self.name)}
-        listed = self._listed(only)
+        # What an operation is about, perhaps since an earlier life of this executor, is told when that has ended.
+        held = {operation.identity for operation in self._tools.operations.open_of(self.agent)}
+        listed = {identity: one for identity, one in self._listed(only).items() if identity not in held}
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="inspect") as pool:
             described = pool.map(lambda item: self._describe_listed(item[0], item[1], stored), listed.items())
         present = [container for container in described if container is not None]
@@ -165,7 +177,7 @@ class Watcher:
         self._tools.containers.save([one for one in current if one != stored.get(one.identity)])
         self._tools.audit.add([self._entry(container, "container-added") for container in new])
         if only is None:
-            self._prune(stored, listed)
+            self._prune({identity: one for identity, one in stored.items() if identity not in held}, listed)
         return self.check(current)
 
     def _listed(self, only: Sequence[Identity] | None) -> dict[Identity, str]:

@@ -4,29 +4,43 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from chalicelib.domain.command import LEASE, RENEWAL, RETENTION, Command, CommandKind, CommandState, about_operation
+from chalicelib.domain.command import (
+    LEASE,
+    RENEWAL,
+    RETENTION,
+    RETRY,
+    Command,
+    CommandKind,
+    CommandState,
+    about_operation,
+)
 from chalicelib.domain.errors import SlipwayError, Stale, Unavailable
 from chalicelib.domain.operation import Operation
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.queues import Queue
 from chalicelib.ports.stores import CommandStore, OperationStore
+from local_runtime.executor.claim import Claim
 
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 60.0
 POLL_SECONDS = 20
+BESIDE_UPDATES = 8
+"""Commands worked on at a time that are not updates: these never wait for an update to end."""
 _TROUBLE_PAUSE = 1.0
 
-Perform = Callable[[Command], Mapping[str, Any]]
+Perform = Callable[[Claim, datetime], Mapping[str, Any]]
 
 
 class Worker:
-    """Works off one agent's commands, several at a time, until stopped."""
+    """Works off one agent's commands until stopped, at most `updates` updates at a time."""
 
     def __init__(
         self,
@@ -37,7 +51,7 @@ class Worker:
         queue: Queue,
         clock: Clock,
         perform: Perform,
-        parallel: int,
+        updates: int,
     ) -> None:
         self._agent = agent
         self._owner = owner
@@ -46,41 +60,70 @@ class Worker:
         self._queue = queue
         self._clock = clock
         self._perform = perform
-        self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="command")
-        self._running: dict[str, Command] = {}
+        self._updates = ThreadPoolExecutor(updates, thread_name_prefix="update")
+        self._others = ThreadPoolExecutor(BESIDE_UPDATES, thread_name_prefix="command")
+        self._running: dict[str, Claim] = {}
         self._guard = threading.Lock()
         self._stopping = threading.Event()
+        self._attentive_since: datetime | None = None
+        self._sweep_at = 0.0
+        self._sooner = threading.Condition()
         self._threads = [
-            threading.Thread(target=self._until_stopped, args=(work, pause), name=name, daemon=True)
-            for name, work, pause in (
-                ("receive", self._receive, 0.0),
-                ("sweep", self.sweep, SWEEP_SECONDS),
-                ("renew", self._renew, RENEWAL.total_seconds()),
-            )
+            threading.Thread(target=work, name=name, daemon=True)
+            for name, work in (("receive", self._receive), ("sweep", self._sweep_again), ("renew", self._renew_again))
         ]
 
     def start(self) -> None:
         """Begin to work. What an earlier life of this owner left half done is claimable at once."""
         self._commands.release(self._agent, self._owner)
+        self._attentive_since = self._clock.now()
         for thread in self._threads:
             thread.start()
 
     def stop(self, patience: float) -> None:
         """Take no more commands and give running ones that long; the next executor recovers what is left."""
         self._stopping.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        until = self._clock.now().timestamp() + patience
-        while self._busy() and self._clock.now().timestamp() < until:
-            self._clock.sleep(0.05)
+        self.sweep_within(0)
+        self._updates.shutdown(wait=False, cancel_futures=True)
+        self._others.shutdown(wait=False, cancel_futures=True)
+        until = time.monotonic() + patience
+        while self._busy() and time.monotonic() < until:
+            time.sleep(0.05)
 
     def sweep(self) -> None:
         """Find what a lost message or a dead executor left: every claimable command, every orphaned operation."""
         now = self._clock.now()
         for command in self._commands.waiting(self._agent, now):
-            self._submit(command.id)
+            self.take(command)
         for operation in self._operations.open_of(self._agent):
             self._adopt(operation)
         self._commands.purge(self._agent, now - RETENTION)
+        self._attentive_since = self._attentive_since or now
+
+    def sweep_within(self, seconds: float) -> None:
+        """Let the next sweep come no later than that."""
+        with self._sooner:
+            self._sweep_at = min(self._sweep_at, time.monotonic() + seconds)
+            self._sooner.notify_all()
+
+    def take(self, command: Command) -> None:
+        """Work on it when its turn comes, unless that is being done already."""
+        with self._guard:
+            if command.ended or command.id in self._running or self._stopping.is_set():
+                return
+            pool = self._updates if command.kind is CommandKind.UPDATE else self._others
+            pool.submit(self._work_on, command.id)
+
+    def renew(self) -> None:
+        """Hold every claim for one more lease, as far as the store answers."""
+        with self._guard:
+            running = list(self._running.values())
+        for claim in running:
+            try:
+                if not claim.renew():
+                    log.warning("the claim on command %s is lost", claim.command.id)
+            except Unavailable as error:
+                log.warning("the claim on command %s could not be renewed: %s", claim.command.id, error)
 
     def _adopt(self, operation: Operation) -> None:
         """Give an open operation a command, if the one it had was lost or ended without ending it."""
@@ -89,21 +132,9 @@ class Worker:
             return
         command_id = operation.id if original is None else f"{operation.id}-{operation.revision}"
         arguments = about_operation(operation.identity, operation.container_id, operation.id)
-        self._commands.submit(
-            Command(command_id, self._agent, CommandKind.UPDATE, self._clock.now(), arguments=arguments)
-        )
-        self._submit(command_id)
-
-    def _receive(self) -> None:
-        for wake_up in self._queue.receive(self._agent, POLL_SECONDS):
-            self._submit(wake_up.command_id)
-            self._queue.done(self._agent, wake_up)
-
-    def _submit(self, command_id: str) -> None:
-        with self._guard:
-            if command_id in self._running or self._stopping.is_set():
-                return
-            self._pool.submit(self._work_on, command_id)
+        command = Command(command_id, self._agent, CommandKind.UPDATE, self._clock.now(), arguments=arguments)
+        self._commands.submit(command)
+        self.take(command)
 
     def _work_on(self, command_id: str) -> None:
         try:
@@ -111,32 +142,34 @@ class Worker:
             command = self._commands.claim(self._agent, command_id, self._owner, now, now + LEASE)
             if command is None:
                 return
+            claim = Claim(command, self._commands, self._clock)
             with self._guard:
-                self._running[command_id] = command
+                self._running[command_id] = claim
             try:
-                self._carry_out(command)
+                self._carry_out(claim)
             finally:
                 with self._guard:
                     del self._running[command_id]
         except Exception:
             log.exception("command %s could not be worked on; it is tried again", command_id)
+            self.sweep_within(LEASE.total_seconds())
 
-    def _carry_out(self, command: Command) -> None:
-        """Perform it and store its end. One whose operation is in other hands is left to them."""
+    def _carry_out(self, claim: Claim) -> None:
+        """Perform it and store its end. What only waits for the store or the engine is left for later."""
+        command = claim.command
         result: Mapping[str, Any]
         state = CommandState.FAILED
         if command.kind is not CommandKind.UPDATE and command.stale(self._clock.now()):
             result = {"error": "the executor heard of it too late", "error_kind": "Failed"}
         else:
             try:
-                result, state = self._perform(command), CommandState.DONE
+                since = self._attentive_since or self._clock.now()
+                result, state = self._perform(claim, since), CommandState.DONE
             except (Stale, Unavailable) as error:
-                log.warning("command %s is left for later: %s", command.id, error)
-                return
+                return self._leave(claim, error)
             except SlipwayError as error:
                 if command.kind is CommandKind.UPDATE and getattr(error, "transient", False):
-                    log.warning("command %s is left for later: %s", command.id, error)
-                    return
+                    return self._leave(claim, error)
                 result = {"error": str(error), "error_kind": type(error).__name__}
             except Exception as error:
                 log.exception("command %s failed", command.id)
@@ -144,29 +177,54 @@ class Worker:
         ended = replace(command, state=state, result=result, ended_at=self._clock.now())
         if not self._commands.finish(ended):
             log.warning("command %s was claimed by somebody else before it ended", command.id)
+        return None
 
-    def _renew(self) -> None:
-        with self._guard:
-            running = list(self._running.values())
-        until = self._clock.now() + LEASE
-        for command in running:
-            if not self._commands.renew(command, until):
-                log.warning("the claim on command %s is lost", command.id)
+    def _leave(self, claim: Claim, why: SlipwayError) -> None:
+        """Let it be claimed again in a moment."""
+        log.warning("command %s is left for later: %s", claim.command.id, why)
+        claim.leave(RETRY)
+        self.sweep_within(RETRY.total_seconds() + 1)
 
     def _busy(self) -> bool:
         with self._guard:
             return bool(self._running)
 
-    def _until_stopped(self, work: Callable[[], None], pause: float) -> None:
-        """Repeat; a store or queue that does not answer is asked again a second later."""
+    def _receive(self) -> None:
         while not self._stopping.is_set():
             try:
-                work()
+                for wake_up in self._queue.receive(self._agent, POLL_SECONDS):
+                    command = self._commands.get(self._agent, wake_up.command_id)
+                    if command is not None:
+                        self.take(command)
+                    self._queue.done(self._agent, wake_up)
             except Unavailable as error:
                 log.warning("%s", error)
+                self.sweep_within(0)
                 self._stopping.wait(_TROUBLE_PAUSE)
             except Exception:
-                log.exception("%s", threading.current_thread().name)
+                log.exception("receiving")
                 self._stopping.wait(_TROUBLE_PAUSE)
-            if pause:
-                self._stopping.wait(pause)
+
+    def _sweep_again(self) -> None:
+        while not self._stopping.is_set():
+            with self._sooner:
+                while not self._stopping.is_set() and (left := self._sweep_at - time.monotonic()) > 0:
+                    self._sooner.wait(left)
+                self._sweep_at = time.monotonic() + SWEEP_SECONDS
+            if self._stopping.is_set():
+                return
+            try:
+                self.sweep()
+            except Unavailable as error:
+                log.warning("%s", error)
+                self._attentive_since = None
+                self.sweep_within(_TROUBLE_PAUSE)
+            except Exception:
+                log.exception("sweeping")
+
+    def _renew_again(self) -> None:
+        while not self._stopping.is_set() or self._busy():
+            self.renew()
+            self._stopping.wait(RENEWAL.total_seconds())
+            if self._stopping.is_set():
+                time.sleep(_TROUBLE_PAUSE)

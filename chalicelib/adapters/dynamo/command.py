@@ -103,7 +103,12 @@ class DynamoCommands:
 
 
 def _mine(command: Command) -> Condition:
-    mine: Condition = (CommandModel.owner == command.owner) & (CommandModel.state == CommandState.RUNNING.value)
+    """Still this very claim: the same owner may have claimed it anew since."""
+    mine: Condition = (
+        (CommandModel.owner == command.owner)
+        & (CommandModel.attempts == command.attempts)
+        & (CommandModel.state == CommandState.RUNNING.value)
+    )
     return mine
 
 

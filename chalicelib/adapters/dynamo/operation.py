@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from chalicelib.adapters.dynamo import blob
 from chalicelib.adapters.dynamo.changes import OPERATIONS, announce
@@ -43,6 +44,12 @@ class DynamoOperations:
     def record(self, operation: Operation, *, quiet: bool = False) -> Operation:
         """Store one more fact of it, if nobody has written since its revision."""
         ledger, revision = self._read(operation.identity)
+        if revision == operation.revision + 1:
+            # The answer to an earlier try at this very write may have been lost.
+            for other in ledger:
+                if replace(other, revision=operation.revision) == operation:
+                    announce(operation.identity.agent, OPERATIONS)
+                    return other
         if revision != operation.revision:
             raise Stale(f"operation {operation.id} is in other hands")
         kept = [operation if other.id == operation.id else other for other in ledger]

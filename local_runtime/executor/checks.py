@@ -1,0 +1,42 @@
+"""Asking the registries about many containers, several at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+
+from chalicelib.bootstrap import Services
+from chalicelib.domain.container import Container
+from chalicelib.usecases.detect import detect
+
+log = logging.getLogger(__name__)
+
+PARALLEL = 10
+
+
+class Checks:
+    """A pool for detection, shared by all watchers of an executor."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="check")
+
+    def of(self, containers: Sequence[Container]) -> Iterable[Container]:
+        """One detection cycle over these; each with what was found, as it comes."""
+        registry = self._services.registries.cycle()
+        now = self._services.clock.now()
+
+        def one(container: Container) -> Container:
+            return detect(container, registry, compile=self._services.patterns, now=now)
+
+        futures: list[Future[Container]] = [self._pool.submit(one, container) for container in containers]
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except Exception:
+                log.exception("a container could not be checked")
+
+    def stop(self) -> None:
+        """No further check."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

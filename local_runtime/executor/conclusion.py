@@ -1,0 +1,65 @@
+"""What follows the end of an operation, however often it is told: the container's record, the audit, the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chalicelib.domain.audit import AuditEntry
+from chalicelib.domain.container import Container, Identity
+from chalicelib.domain.operation import RECREATION, Operation, Phase
+from chalicelib.ports.clock import Clock
+from chalicelib.ports.stores import AuditStore, ContainerStore
+from local_runtime.executor.host import Host
+from local_runtime.executor.watcher import Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """Tells everybody who needs to know."""
+
+    containers: ContainerStore
+    audit: AuditStore
+    clock: Clock
+
+    def of(self, watcher: Watcher, host: Host, operation: Operation) -> None:
+        """Everything about this ended operation; doing it again changes nothing."""
+        former = self.containers.get(operation.identity)
+        current = watcher.replaced(operation.identity, survivor(operation), former, operation.container_id)
+        self._note_end(operation, current or former)
+        host.blueprints.forget(operation.id)
+
+    def note(self, identity: Identity, action: str, status: str, details: str | None = None) -> None:
+        """One row about something done to a container."""
+        self.audit.add([AuditEntry(self.clock.new_id(), self.clock.now(), action, status, identity, details=details)])
+
+    def _note_end(self, operation: Operation, container: Container | None) -> None:
+        rows = [_entry(operation, container, "container-update")]
+        if operation.kind != RECREATION:
+            good = operation.phase is Phase.SUCCEEDED
+            rows.append(_entry(operation, container, "update-applied" if good else "update-failed"))
+        if operation.phase in (Phase.ROLLED_BACK, Phase.ROLLBACK_FAILED):
+            rows.append(_entry(operation, container, "rollback", good=operation.phase is Phase.ROLLED_BACK))
+        self.audit.add(rows)
+
+
+def survivor(operation: Operation) -> str:
+    """The Docker id of whichever container stands under the name now."""
+    if operation.phase is Phase.SUCCEEDED and operation.new_container_id is not None:
+        return operation.new_container_id
+    return operation.container_id
+
+
+def _entry(operation: Operation, container: Container | None, action: str, *, good: bool | None = None) -> AuditEntry:
+    succeeded = operation.phase is Phase.SUCCEEDED if good is None else good
+    return AuditEntry(
+        id=f"{operation.id}:{action}",
+        at=operation.updated_at,
+        action=action,
+        status="success" if succeeded else "error",
+        identity=operation.identity,
+        image=container.image.name if container else None,
+        from_version=operation.from_version,
+        to_version=operation.to_version,
+        trigger=operation.trigger,
+        details=operation.last_error,
+    )

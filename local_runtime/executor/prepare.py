@@ -1,0 +1,162 @@
+"""Everything an update needs to know before the host is touched: the image is here and fits, the copy is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.domain.backup import Backup
+from chalicelib.domain.errors import Failed
+from chalicelib.domain.operation import RECREATION, Operation, original_name
+from chalicelib.domain.reference import Reference, choose_reference, own_digest
+from chalicelib.ports.engine import EngineNotFound
+from local_runtime.engine.replica import Replica, plan_replica
+from local_runtime.executor.host import Host
+from local_runtime.executor.inspection import inspect_optional
+
+Document = Mapping[str, Any]
+
+_DIGEST = "sha256:"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The container as it is, the image it moves to, and the create call of its successor."""
+
+    source: Document
+    old_image: Document
+    new_image: Document
+    replica: Replica
+
+    @property
+    def was_running(self) -> bool:
+        """Whether the successor must run."""
+        return bool(self.source["State"].get("Running"))
+
+    @property
+    def bound_digest(self) -> str | None:
+        """The digest the target was pulled by; absent for an image that never was in a registry."""
+        own = own_digest(Reference.parse(self.replica.body["Image"]), self.new_image.get("RepoDigests") or ())
+        return own.partition("@")[2] if own else None
+
+    def nothing_new(self, operation: Operation) -> bool:
+        """Whether a move to another digest of the same tag would end on the very same image."""
+        moved_by_digest = (operation.to_version or "").startswith(_DIGEST)
+        return moved_by_digest and self.new_image["Id"] == self.source["Image"]
+
+
+def prepare(host: Host, operation: Operation) -> Prepared:
+    """Pull the target and prove that it is here and fits; read what the new container must look like.
+
+    Raises Failed, Invalid, EngineError or RegistryError; the container has not been touched.
+    """
+    source = _source(host, operation)
+    old_image = _image_or_nothing(host, source["Image"])
+    reference = _same_image(host, source) if operation.kind == RECREATION else _pulled(host, operation)
+    try:
+        new_image = host.engine.image(reference)
+    except EngineNotFound:
+        raise Failed(f"{reference} was pulled but is not here.") from None
+    for part in ("Os", "Architecture"):
+        if old_image.get(part) and new_image.get(part) != old_image[part]:
+            raise Failed(f"{reference} is for {new_image.get(part)}, but {old_image[part]} is needed.")
+    info = host.engine.info()
+    replica = plan_replica(
+        source,
+        old_image,
+        new_image,
+        name=operation.identity.name,
+        image=reference,
+        api_version=host.engine.api_version(),
+        default_runtime=info.get("DefaultRuntime"),
+        host_name=info.get("Name"),
+        resolve_container=lambda container: _name_of(host, operation, container),
+    )
+    return Prepared(source, old_image, new_image, replica)
+
+
+def remember(host: Host, operation: Operation, prepared: Prepared, temp_name: str) -> None:
+    """Write down what the container ran (in the store) and all it was made of (on this machine's disk).
+
+    Raises Failed when the disk does not take it: without that a `--rm` container could not be brought back.
+    """
+    host.backups.add(_backup(operation, prepared))
+    host.backups.keep(operation.identity, host.action(operation.trigger).backup_count)
+    source = prepared.source
+    itself = plan_replica(
+        source,
+        {},
+        {"Id": source["Image"]},
+        name=temp_name,
+        image=source["Config"]["Image"],
+        api_version=host.engine.api_version(),
+        resolve_container=lambda container: _name_of(host, operation, container),
+    )
+    try:
+        host.blueprints.keep(operation.id, source["Image"], itself)
+    except OSError as error:
+        raise Failed(f"The container's settings could not be written down, so it is not touched: {error}") from error
+
+
+def _source(host: Host, operation: Operation) -> Document:
+    name = operation.identity.name
+    source = inspect_optional(host.engine, operation.container_id)
+    if source is None:
+        if inspect_optional(host.engine, name) is not None:
+            raise Failed(f"{name} has been recreated since the update was asked for; watch it again first.")
+        raise Failed(f"The container is gone; {name} must be watched again first.")
+    if source["Name"].lstrip("/") != name:
+        raise Failed(f"{name} is now called {source['Name'].lstrip('/')}; watch it again first.")
+    if source["State"].get("Paused"):
+        raise Failed("The container is paused; unpause it first.")
+    return source
+
+
+def _pulled(host: Host, operation: Operation) -> str:
+    target = Reference.parse(operation.target_image or "")
+    host.engine.pull(target.familiar, auth=host.registries.pull_credentials(target))
+    return target.familiar
+
+
+def _same_image(host: Host, source: Document) -> str:
+    """The reference the container was made from while that still leads to its image, else the image's id."""
+    configured = str(source["Config"]["Image"])
+    return configured if _image_or_nothing(host, configured).get("Id") == source["Image"] else str(source["Image"])
+
+
+def _backup(operation: Operation, prepared: Prepared) -> Backup:
+    source, image = prepared.source, prepared.old_image
+    digests = image.get("RepoDigests") or ()
+    reference = choose_reference(source["Config"]["Image"], image.get("RepoTags") or (), digests)
+    own = own_digest(reference, digests)
+    return Backup(
+        # The same in every attempt at this operation, so that there is one of it.
+        id=operation.id,
+        at=operation.created_at,
+        identity=operation.identity,
+        container_id=operation.container_id,
+        image_name=Reference(reference.host, reference.path).familiar,
+        image_tag=reference.running_tag,
+        image_digest=own.partition("@")[2] if own else None,
+        image_id=source["Image"],
+        trigger=operation.trigger or "",
+    )
+
+
+def _image_or_nothing(host: Host, image: str) -> Document:
+    """The image's document; empty when the engine has lost it, and then everything of the container is kept."""
+    try:
+        return host.engine.image(image)
+    except EngineNotFound:
+        return {}
+
+
+def _name_of(host: Host, operation: Operation, container: str) -> str | None:
+    """The name by which a container is found today: its own, or that of whatever took its place."""
+    document = inspect_optional(host.engine, container)
+    if document is not None:
+        name = str(document["Name"]).lstrip("/")
+        return original_name(name) or name
+    stored = host.containers.of_watcher(operation.identity.agent, operation.identity.watcher)
+    return next((one.name for one in stored if container in one.former_ids), None)

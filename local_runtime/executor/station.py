@@ -1,0 +1,52 @@
+"""One watched engine and what it takes to change what runs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.bootstrap import Services
+from chalicelib.config import WatcherSettings
+from chalicelib.ports.engine import Engine
+from local_runtime.engine.docker_engine import DockerEngine, Tls
+from local_runtime.executor.blueprints import Blueprints
+from local_runtime.executor.claim import Claim, fenced
+from local_runtime.executor.host import Host
+from local_runtime.executor.watcher import Tools, Watcher
+
+Connect = Callable[[WatcherSettings], Engine]
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A watcher; `hold` gives what it takes to change its host, for as long as a claim lasts."""
+
+    watcher: Watcher
+    hold: Callable[[Claim], Host]
+
+
+def connect(settings: WatcherSettings) -> Engine:
+    """The Docker engine a watcher names."""
+    files = (settings.ca_file, settings.cert_file, settings.key_file)
+    return DockerEngine(settings.base_url, tls=Tls(*files) if any(files) else None)
+
+
+def station(
+    services: Services, settings: WatcherSettings, engine: Engine, tools: Tools, blueprints: Blueprints
+) -> Station:
+    """The station at this engine."""
+
+    def hold(claim: Claim) -> Host:
+        return Host(
+            engine=fenced(engine, claim),
+            claim=claim,
+            operations=services.operations,
+            containers=services.containers,
+            backups=services.backups,
+            blueprints=blueprints,
+            registries=services.registries,
+            clock=services.clock,
+            settings=services.settings,
+        )
+
+    return Station(Watcher(services.settings.agent, settings, engine, tools), hold)

@@ -1,0 +1,84 @@
+"""The orders that change what a container is made of: updates from wherever they stand, and what they leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain.command import operation_of, subject
+from chalicelib.domain.errors import Failed, NotFound
+from chalicelib.domain.operation import Operation, Phase
+from local_runtime.executor.busy import Busy
+from local_runtime.executor.claim import Claim
+from local_runtime.executor.conclusion import Conclusion, survivor
+from local_runtime.executor.host import Host
+from local_runtime.executor.ledger import record
+from local_runtime.executor.recover import recover
+from local_runtime.executor.station import Station
+from local_runtime.executor.tidy import remove_leftovers, stranded_dependents
+from local_runtime.executor.update import update
+from local_runtime.executor.watcher import Watcher
+
+_TOO_LATE = "the executor was not there when it was asked for; ask again"
+
+
+class Updates:
+    """Carries them out, one at a time for each container. `later` runs something in the background."""
+
+    def __init__(self, conclusion: Conclusion, busy: Busy, later: Callable[[Callable[[], object]], object]) -> None:
+        self._conclusion = conclusion
+        self._busy = busy
+        self._later = later
+
+    def update(self, station: Station, claim: Claim, attentive_since: datetime) -> Mapping[str, Any]:
+        """Bring an operation to its end, from wherever it stands. One that has ended is told about again."""
+        identity, _ = subject(claim.command)
+        host = station.hold(claim)
+        with self._busy.hold(identity):
+            operation = host.operations.get(identity, operation_of(claim.command))
+            if operation is None:
+                raise NotFound(f"operation {operation_of(claim.command)} is not in the ledger of {identity.name}")
+            if not operation.ended:
+                operation = _resume(host, operation, attentive_since)
+            self._conclusion.of(station.watcher, host, operation)
+        self._look_again(station.watcher, operation)
+        if operation.phase is not Phase.SUCCEEDED:
+            raise Failed(operation.last_error or operation.rollback_reason or "the update failed", operation.id)
+        self._follow_provider(station, host)
+        return {"operation_id": operation.id, "container_id": survivor(operation)}
+
+    def tidy(self, station: Station, claim: Claim) -> int:
+        """Look after what was left on a host; how many containers were cleared away."""
+        host = station.hold(claim)
+        removed = remove_leftovers(host, station.watcher.agent, station.watcher.name, self._busy)
+        self._follow_provider(station, host)
+        return removed
+
+    def _follow_provider(self, station: Station, host: Host) -> None:
+        """Make anew whatever lived in a namespace of a container that is no more."""
+        for operation in stranded_dependents(host, station.watcher.agent, station.watcher.name):
+            with self._busy.hold(operation.identity):
+                ended = update(host, operation)
+                self._conclusion.of(station.watcher, host, ended)
+            self._look_again(station.watcher, ended)
+
+    def _look_again(self, watcher: Watcher, operation: Operation) -> None:
+        """What happened to the container while it was held was not looked at."""
+        container_id = survivor(operation)
+
+        def look() -> None:
+            container = watcher.refresh(container_id)
+            if container is not None and operation.phase is Phase.SUCCEEDED:
+                watcher.check([container])
+
+        self._later(look)
+
+
+def _resume(host: Host, operation: Operation, attentive_since: datetime) -> Operation:
+    forgotten = operation.forgotten(attentive_since)
+    if operation.phase is not Phase.QUEUED:
+        return recover(host, operation, forgotten=forgotten)
+    if forgotten:
+        return record(host, operation, Phase.FAILED, last_error=_TOO_LATE)
+    return update(host, operation)
