@@ -1,0 +1,195 @@
+"""An executor that can be killed at any point of its work: before the n-th call to the engine or write to the store.
+
+`python -m tests.docker.killable_executor` reads one job per line (see Job), runs it in a process forked for it, so that
+a life costs no start of an interpreter, and answers with one line: how that process ended, and the points it passed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from chalicelib.bootstrap import Services
+from chalicelib.config import Settings, WatcherSettings
+from chalicelib.domain.operation import Operation
+from chalicelib.ports.stores import AuditStore, BackupStore, CommandStore, ContainerStore, OperationStore
+from local_runtime.engine.docker_engine import DockerEngine
+from local_runtime.executor.executor import Executor
+
+COUNTED_THREADS = "update"
+"""Points are counted in the thread that works on the operation: others run beside it at their own pace."""
+WRITES = ("claim", "renew", "finish", "record", "open", "add", "keep", "save", "remove")
+
+
+_CLIENTS: dict[tuple[str, str | None], Any] = {}
+"""Made before the fork, and not used before it: making them takes longer than a whole update."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One life of an executor: until this command has ended, or until the process kills itself at point `cut`."""
+
+    store: str
+    engine: str
+    agent: str
+    data: str
+    command: str
+    cut: int | None = None
+    grace_ms: int = 0
+    seconds: float = 40.0
+
+
+@dataclass(frozen=True)
+class Life:
+    """How a life ended: killed, or the command's result; and every point it passed, in order."""
+
+    killed: bool
+    problem: str
+    points: list[str]
+
+
+def settings(job: Job) -> Settings:
+    """Those of a real executor; nothing but commands makes it work."""
+    watcher = WatcherSettings("local", base_url=job.engine, watch_at_start=False, watch_events=False)
+    return Settings(
+        agent=job.agent,
+        data=Path(job.data),
+        dynamodb_url=job.store,
+        sqs_url=job.store,
+        access_key=("test", "test"),
+        create_tables=True,
+        liveness_grace_ms=job.grace_ms,
+        health_gate_seconds=20,
+        watchers=(watcher,),
+    )
+
+
+class Points:
+    """Counts the points passed, writes each down, and kills the process at the chosen one."""
+
+    def __init__(self, cut: int | None, path: Path) -> None:
+        self._cut = cut
+        self._passed = 0
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+
+    def passing(self, name: str) -> None:
+        if not threading.current_thread().name.startswith(COUNTED_THREADS):
+            return
+        self._passed += 1
+        if self._passed == self._cut:
+            os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(60)
+        os.write(self._file, f"{name}\n".encode())
+
+
+class Watched:
+    """Any object, with a point before each call of the chosen methods (all, when none are named)."""
+
+    def __init__(self, inner: Any, name: str, points: Points, methods: tuple[str, ...] = ()) -> None:
+        self._inner, self._name, self._points, self._methods = inner, name, points, methods
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if not callable(found) or (self._methods and name not in self._methods):
+            return found
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            told = arguments[0].phase.value if arguments and isinstance(arguments[0], Operation) else ""
+            self._points.passing(f"{self._name}.{name} {told}".strip())
+            return found(*arguments, **options)
+
+        return call
+
+
+class WatchedServices(Services):
+    """The real services, with a point before every write."""
+
+    def __init__(self, settings: Settings, points: Points) -> None:
+        super().__init__(settings)
+        self._points = points
+
+    def _client(self, service: str, url: str | None) -> Any:
+        if (service, url) not in _CLIENTS:
+            _CLIENTS[service, url] = super()._client(service, url)
+        return _CLIENTS[service, url]
+
+    def _watched(self, inner: Any, name: str) -> Any:
+        return Watched(inner, name, self._points, WRITES)
+
+    @cached_property
+    def operations(self) -> OperationStore:
+        return self._watched(super().operations, "operations")
+
+    @cached_property
+    def commands(self) -> CommandStore:
+        return self._watched(super().commands, "commands")
+
+    @cached_property
+    def containers(self) -> ContainerStore:
+        return self._watched(super().containers, "containers")
+
+    @cached_property
+    def audit(self) -> AuditStore:
+        return self._watched(super().audit, "audit")
+
+    @cached_property
+    def backups(self) -> BackupStore:
+        return self._watched(super().backups, "backups")
+
+
+def live(job: Job, trace: Path, wrap: Callable[[Any], Any] = lambda engine: engine) -> str:
+    """Run an executor until the command has ended: the error it ended with, or nothing."""
+    points = Points(job.cut, trace)
+    services = WatchedServices(settings(job), points)
+    executor = Executor(
+        services,
+        f"owner-{job.agent}",
+        connect=lambda watcher: Watched(wrap(DockerEngine(watcher.base_url)), "engine", points),
+    )
+    executor.start()
+    until = time.monotonic() + job.seconds
+    while time.monotonic() < until:
+        command = services.commands.get(job.agent, job.command)
+        if command is not None and command.ended and not services.operations.open_of(job.agent):
+            return str(command.result.get("error", ""))
+        time.sleep(0.02)
+    return f"not ended within {job.seconds:g} s"
+
+
+def _in_a_child(job: Job, trace: Path) -> Life:
+    for service in ("dynamodb", "sqs"):
+        WatchedServices(settings(job), Points(None, trace))._client(service, job.store)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            problem = live(job, trace)
+        except BaseException as error:
+            problem = repr(error)
+        os.write(writing, problem.encode()[:4000])
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        problem = pipe.read()
+    _, status = os.waitpid(child, 0)
+    return Life(os.WIFSIGNALED(status), problem, trace.read_text().splitlines())
+
+
+def main() -> None:
+    trace = Path(sys.argv[1])
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(asdict(_in_a_child(Job(**json.loads(line)), trace))) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
