@@ -144,5 +144,13 @@ class RegistryCache(Protocol):
         ...
 
     def put(self, key: str, answer: Answer, keep_seconds: int) -> None:
-        """Keep an answer for about that long."""
+        """Keep an answer for about that long; it ends the reservation."""
+        ...
+
+    def reserve(self, key: str, seen: Answer | None, seconds: float) -> bool:
+        """Announce a question; False when another asks it now, or has put an answer since the one `seen`."""
+        ...
+
+    def release(self, key: str) -> None:
+        """End a reservation without an answer."""
         ...

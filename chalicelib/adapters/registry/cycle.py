@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import orjson
@@ -16,32 +17,40 @@ from chalicelib.adapters.registry.published import PublishDates
 from chalicelib.domain.container import Platform
 from chalicelib.domain.reference import Reference, Repository
 from chalicelib.ports.clock import Clock
-from chalicelib.ports.registry import Answer, Manifest, RegistryCache, Resolved
+from chalicelib.ports.registry import Answer, Manifest, RegistryCache, RegistryError, Resolved
 
 WEEK_SECONDS = 7 * 24 * 3600
 DAY_SECONDS = 24 * 3600
 MAX_REMEMBERED_CHARACTERS = 200_000
 """What a shared store can take in one item; longer answers are asked for again."""
+ASKING_SECONDS = 8.0
+"""How long one agent waits for the answer another is getting; then it asks itself."""
+_LOOK_AGAIN_SECONDS = 0.1
 
 
 class Cycle:
     """A Registry for the length of one cycle. Make a new one for the next; threads may share it.
 
-    Answers about tags count for `window` (zero: they are always asked for anew), what a digest stands for for ever.
+    Answers about tags count for `window` (zero: they are always asked for anew) if they came after `since`; what a
+    digest stands for counts for ever. `shared` holds the answers of all agents, `own` those of this process.
     """
 
     def __init__(
         self,
         client_for: Callable[[str], RegistryClient],
-        cache: RegistryCache,
+        own: RegistryCache,
+        shared: RegistryCache | None,
         clock: Clock,
         window: timedelta,
         dates: PublishDates,
+        since: datetime | None = None,
     ) -> None:
         self._client_for = client_for
-        self._cache = cache
+        self._own = own
+        self._shared = shared
         self._clock = clock
         self._window = window
+        self._since = since
         self._dates = dates
         self._once = Once()
 
@@ -81,26 +90,30 @@ class Cycle:
     def _tags(self, repository: Repository) -> tuple[str, ...]:
         client = self._client_for(repository.host)
         key = _key("tags", client, repository.path)
-        known = self._cache.get(key)
-        if known is not None and self._is_recent(known):
+        known, counts = self._latest(key)
+        if known is not None and counts:
             return _tags_in(known.text)
-        fresh = client.tags(repository.path, known.etag if known else None)
-        if fresh is None and known is not None:
-            self._put(key, known.text, known.etag, DAY_SECONDS)
-            return _tags_in(known.text)
-        tags = fresh.tags if fresh else ()
-        self._put(key, "\n".join(tags), fresh.etag if fresh else None, DAY_SECONDS)
-        return tags
+        with self._asking(key):
+            fresh = client.tags(repository.path, known.etag if known else None)
+            if fresh is None and known is not None:
+                self._put(key, known.text, known.etag, DAY_SECONDS)
+                return _tags_in(known.text)
+            tags = fresh.tags if fresh else ()
+            self._put(key, "\n".join(tags), fresh.etag if fresh else None, DAY_SECONDS)
+            return tags
 
     def _head(self, reference: Reference) -> str | None:
         client = self._client_for(reference.host)
         key = _key("head", client, f"{reference.path}:{reference.target}")
-        known = self._cache.get(key)
-        if known is not None and self._is_recent(known):
+        known, counts = self._latest(key)
+        if known is not None and counts:
             return known.text
-        digest = client.head(reference.path, reference.target)
-        if digest is not None:
-            self._put(key, digest, None, DAY_SECONDS)
+        with self._asking(key):
+            digest = client.head(reference.path, reference.target)
+            if digest is None:
+                self._give_up(key)
+            else:
+                self._put(key, digest, None, DAY_SECONDS)
         return digest
 
     def _descend(self, reference: Reference, platform: Platform) -> tuple[str, Document]:
@@ -132,7 +145,7 @@ class Cycle:
     def _fetch(self, repository: Repository, target: str) -> Document:
         client = self._client_for(repository.host)
         key = _key("manifest", client, f"{repository.path}@{target}")
-        known = self._cache.get(key) if documents.is_digest(target) else None
+        known = self._lasting(key) if documents.is_digest(target) else None
         if known is not None:
             return documents.read(known.text.encode(), None, target)
         body, served = client.manifest(repository.path, target)
@@ -144,7 +157,7 @@ class Cycle:
     def _created(self, repository: Repository, config: str) -> datetime | None:
         client = self._client_for(repository.host)
         key = _key("created", client, f"{repository.path}@{config}")
-        known = self._cache.get(key)
+        known = self._lasting(key)
         if known is not None:
             return documents.read_date(known.text)
         body = client.config(repository.path, config)
@@ -153,12 +166,54 @@ class Cycle:
             self._put(key, created.isoformat(), None, WEEK_SECONDS)
         return created
 
-    def _is_recent(self, answer: Answer) -> bool:
+    def _latest(self, key: str) -> tuple[Answer | None, bool]:
+        """The newest answer, and whether it still counts. While another agent asks the same, its answer is awaited."""
+        if self._shared is None:
+            known = self._own.get(key)
+            return known, self._counts(known)
+        theirs = self._shared.get(key)
+        until = self._clock.now() + timedelta(seconds=ASKING_SECONDS)
+        while not self._counts(theirs):
+            if self._shared.reserve(key, theirs, ASKING_SECONDS) or self._clock.now() >= until:
+                return theirs or self._own.get(key), False
+            self._clock.sleep(_LOOK_AGAIN_SECONDS)
+            theirs = self._shared.get(key)
+        return theirs, True
+
+    @contextmanager
+    def _asking(self, key: str) -> Iterator[None]:
+        """Nobody waits for an answer that will not come."""
+        try:
+            yield
+        except RegistryError:
+            self._give_up(key)
+            raise
+
+    def _give_up(self, key: str) -> None:
+        if self._shared is not None:
+            self._shared.release(key)
+
+    def _lasting(self, key: str) -> Answer | None:
+        found = self._own.get(key)
+        if found is None and self._shared is not None:
+            found = self._shared.get(key)
+            if found is not None:
+                self._own.put(key, found, WEEK_SECONDS)
+        return found
+
+    def _counts(self, answer: Answer | None) -> bool:
+        if answer is None or (self._since is not None and answer.stored_at < self._since):
+            return False
         return self._clock.now() - answer.stored_at < self._window
 
     def _put(self, key: str, text: str, etag: str | None, seconds: int) -> None:
-        if len(text) <= MAX_REMEMBERED_CHARACTERS:
-            self._cache.put(key, Answer(text, etag, self._clock.now()), seconds)
+        if len(text) > MAX_REMEMBERED_CHARACTERS:
+            self._give_up(key)
+            return
+        answer = Answer(text, etag, self._clock.now())
+        self._own.put(key, answer, seconds)
+        if self._shared is not None:
+            self._shared.put(key, answer, seconds)
 
 
 class MemoryCache:
@@ -169,6 +224,7 @@ class MemoryCache:
         self._max_entries = max_entries
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[Answer, datetime]] = {}
+        self._asking: dict[str, datetime] = {}
 
     def get(self, key: str) -> Answer | None:
         """The answer kept under this key."""
@@ -179,10 +235,27 @@ class MemoryCache:
     def put(self, key: str, answer: Answer, keep_seconds: int) -> None:
         """Keep an answer for that long."""
         with self._lock:
+            self._asking.pop(key, None)
             self._answers.pop(key, None)
             self._answers[key] = (answer, self._clock.now() + timedelta(seconds=keep_seconds))
             while len(self._answers) > self._max_entries:
                 del self._answers[next(iter(self._answers))]
+
+    def reserve(self, key: str, seen: Answer | None, seconds: float) -> bool:
+        """Announce a question; False when another asks it now, or has put an answer since the one `seen`."""
+        now = self._clock.now()
+        with self._lock:
+            asking = self._asking.get(key)
+            kept = self._answers.get(key)
+            if (asking is not None and asking > now) or (kept is not None and kept[1] > now and kept[0] != seen):
+                return False
+            self._asking[key] = now + timedelta(seconds=seconds)
+            return True
+
+    def release(self, key: str) -> None:
+        """End a reservation without an answer."""
+        with self._lock:
+            self._asking.pop(key, None)
 
 
 def _key(kind: str, client: RegistryClient, what: str) -> str:

@@ -46,7 +46,8 @@ class Registries:
         self.instances = read_instances(settings)
         self._clock = clock
         self._docker = docker_config if isinstance(docker_config, DockerConfig) else DockerConfig(docker_config)
-        self._cache = cache or MemoryCache(clock)
+        self._own = MemoryCache(clock)
+        self._shared = cache
         self._window = window
         self._transport = Transport(clock, timeout=timeout, proxy=proxy)
         self._dates = PublishDates(self._transport)
@@ -55,10 +56,16 @@ class Registries:
         self._clients: dict[str, RegistryClient] = {}
         self._accounts: dict[str, tuple[Account | None, datetime]] = {}
 
-    def cycle(self, *, fresh: bool = False) -> Registry:
-        """The door for one detection cycle; `fresh` (a watch by hand) asks again what was asked within the window."""
-        window = timedelta(0) if fresh else self._window
-        return Cycle(self._client_for, self._cache, self._clock, window, self._dates)
+    def cycle(self, *, fresh: bool = False, since: datetime | None = None, alone: bool = False) -> Registry:
+        """The door for one detection cycle.
+
+        A watch by hand asks again what was asked within the window: `since` the moment somebody wished it, so that
+        agents told together still share, or `fresh`: from now on. `alone`: there is nobody to share with.
+        """
+        since = self._clock.now() if fresh else since
+        shared = None if alone else self._shared
+        window = timedelta(0) if shared is None else self._window
+        return Cycle(self._client_for, self._own, shared, self._clock, window, self._dates, since)
 
     def name_of(self, reference: Reference) -> RegistryName:
         """The registry in charge of an image: its id, `unknown` for none, and its API base ending in `/v2`."""
