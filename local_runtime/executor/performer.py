@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.domain.command import CommandKind, subject, subjects
+from chalicelib.domain.container import Identity
 from chalicelib.domain.errors import NotFound
 from chalicelib.ports.engine import Engine
 from local_runtime.executor.busy import Busy
@@ -50,6 +51,8 @@ class Performer:
         station = self._named(identity.watcher)
         if kind is CommandKind.UPDATE:
             return self._updates.update(station, claim, attentive_since)
+        if kind is CommandKind.REVEAL:
+            return _reveal(station, identity, container_id)
         return self._act(station, claim, container_id)
 
     def _watch(self, claim: Claim) -> Result:
@@ -84,3 +87,12 @@ class Performer:
             return self._stations[watcher]
         except KeyError:
             raise NotFound(f"this executor has no watcher named {watcher}") from None
+
+
+def _reveal(station: Station, identity: Identity, container_id: str) -> Result:
+    """The environment as it is, secrets included: whoever asked deletes the command, and nothing is logged."""
+    document = inspect_optional(station.watcher.engine, container_id)
+    if document is None:
+        raise NotFound(f"{identity.name} is gone from its host")
+    variables = (entry.partition("=") for entry in document["Config"].get("Env") or ())
+    return {"env": [[key, value] for key, _, value in variables]}
