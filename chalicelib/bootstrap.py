@@ -15,6 +15,7 @@ from chalicelib.config import Settings, load
 from chalicelib.domain.account import Account, phc
 from chalicelib.ports.accounts import AccountStore, TokenStore
 from chalicelib.ports.limits import Attempts, RateLimiter
+from chalicelib.ports.connections import Connections
 from chalicelib.ports.observation import ResultStore, SampleStore
 from chalicelib.ports.patterns import PatternCompiler
 from chalicelib.ports.queues import Queue
@@ -164,6 +165,13 @@ class Services:
 
         _ = self.tables
         return DynamoReports()
+
+    @cached_property
+    def connections(self) -> Connections:
+        """Viewers' connections; only executors send to them."""
+        from chalicelib.adapters.connections import ManagementApi
+
+        return ManagementApi(self.settings.region, self.settings.access_key)
 
     @cached_property
     def queue(self) -> Queue:

@@ -109,6 +109,8 @@ class Settings:
     update_max_concurrent: int = 4
     registry_timeout_ms: int = 30000
     docker_config: Path | None = None
+    connections_url: str | None = None
+    """Where executors reach this server with what they have for its WebSockets; absent where they share its machine."""
     stats_interval: int = 10
     stats_history: int = 60
     watchers: tuple[WatcherSettings, ...] = (WatcherSettings("local"),)
@@ -181,6 +183,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         update_max_concurrent=reader.number("DD_UPDATE_MAX_CONCURRENT", defaults.update_max_concurrent, 0, 64) or 64,
         registry_timeout_ms=reader.number("DD_OUTBOUND_HTTP_TIMEOUT_MS", defaults.registry_timeout_ms, 100, 600_000),
         docker_config=_docker_config(reader),
+        connections_url=reader.get("SLIPWAY_CONNECTIONS_URL"),
         stats_interval=reader.number("DD_STATS_INTERVAL", defaults.stats_interval, 1, 3600),
         stats_history=reader.number("DD_STATS_HISTORYSIZE", defaults.stats_history, 1, 500),
         watchers=_watchers(reader, problems),

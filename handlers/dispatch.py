@@ -106,6 +106,11 @@ def _with_headers(response: Response, headers: Headers) -> Response:
     return replace(response, headers=(*response.headers, *headers)) if headers else response
 
 
+def failure(error: Exception, request: Request, services: Services) -> Response:
+    """The answer to a request that was refused before there was a route to it, such as an upgrade."""
+    return finish(_failure(error, request), request, services.settings, None)
+
+
 def _failure(error: Exception, request: Request) -> Response:
     if isinstance(error, Refused):
         return _error(error.status, str(error), headers=error.headers)

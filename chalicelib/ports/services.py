@@ -114,6 +114,11 @@ class Settings(Protocol):
         ...
 
     @property
+    def connections_url(self) -> str | None:
+        """Where executors on other machines reach this server's WebSockets: `SLIPWAY_CONNECTIONS_URL`."""
+        ...
+
+    @property
     def stats_interval(self) -> int:
         """Seconds between two samples of a container: `DD_STATS_INTERVAL`."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from chalicelib.domain.log import MOST_LINES, STDOUT, LogLine, LogQuery
@@ -67,3 +67,30 @@ def _query(query: Query, tail: int, *, follow: bool) -> LogQuery:
         since=since(first(query, "since")),
         follow=follow,
     )
+
+
+NORMAL_CLOSE = 1000
+_FAREWELL = b'{"type":"close",'
+
+
+def farewell(code: int, reason: str) -> bytes:
+    """The last frame of a stream, for the host that closes the connection."""
+    return _FAREWELL + b'"code":%d,"reason":%s}' % (code, json.dumps(reason))
+
+
+def read_farewell(frame: bytes) -> tuple[int, str] | None:
+    """Code and reason, if the frame is such a last one."""
+    if not frame.startswith(_FAREWELL):
+        return None
+    said = json.loads(frame)
+    return int(said["code"]), str(said["reason"])
+
+
+def pieces(frame: bytes, most: int) -> Iterator[bytes]:
+    """A frame too large for one message as several, each with a part of the line and the time of the whole."""
+    whole = json.loads(frame)
+    line: str = whole["line"]
+    # A character takes up to six bytes as JSON.
+    step = (most - 500) // 6
+    for start in range(0, len(line), step):
+        yield json.dumps({**whole, "line": line[start : start + step]})

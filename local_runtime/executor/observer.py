@@ -13,6 +13,7 @@ from chalicelib.ports.engine import Engine
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.logs import read_log
 from local_runtime.executor.sampler import Sampler
+from local_runtime.executor.streams import Streams
 from local_runtime.executor.watcher import Watcher
 
 Result = Mapping[str, Any]
@@ -34,9 +35,11 @@ class Observer:
             timedelta(seconds=settings.stats_interval),
             settings.stats_history,
         )
+        self._streams = Streams(services.connections)
         self._kinds: dict[CommandKind, Callable[[Command], Result]] = {
             CommandKind.LOGS: self._logs,
             CommandKind.SAMPLE: self._sample,
+            CommandKind.STREAM_LOGS: self._stream,
         }
 
     def start(self) -> None:
@@ -46,6 +49,7 @@ class Observer:
     def stop(self) -> None:
         """Look no more."""
         self._sampler.stop()
+        self._streams.stop()
 
     def beside(self, perform: Perform) -> Perform:
         """Do what is ours to do, and leave the rest to `perform`."""
@@ -63,6 +67,11 @@ class Observer:
     def _sample(self, command: Command) -> Result:
         self._sampler.sample_first(subjects(command))
         self._sampler.wake()
+        return {}
+
+    def _stream(self, command: Command) -> Result:
+        engine, _ = self._container(command)
+        self._streams.open(command, engine)
         return {}
 
     def _container(self, command: Command) -> tuple[Engine, str]:

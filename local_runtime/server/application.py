@@ -13,6 +13,7 @@ from handlers.openapi import build
 from handlers.paths import Paths
 from local_runtime.server.door import HttpDoor
 from local_runtime.server.host_guard import HostGuard
+from local_runtime.server.log_door import stream_routes
 
 
 def build_app(
@@ -28,6 +29,7 @@ def build_app(
     api = FastAPI(title="Slipway", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     door = HttpDoor(services, paths or table(), stream_seconds=stream_seconds)
     api.state.door = door
+    api.router.routes.extend(stream_routes(services))
     api.router.routes.append(AsgiRoute("/{path:path}", endpoint=door, include_in_schema=False))
 
     def document() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from chalicelib.domain.errors import Unavailable
 from handlers.auth import first_account
 from local_runtime.server.application import build_app
 from local_runtime.server.host_guard import is_loopback
+from local_runtime.server.log_socket import LogSocket
 
 if TYPE_CHECKING:
     import socket
@@ -47,7 +48,8 @@ def serve(services: Services, host: str, port: int, paths: Paths | None = None) 
         port=port,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=LogSocket,
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         proxy_headers=False,

@@ -1,0 +1,228 @@
+"""Logs as they are written: one stream of the engine per container, however many look, and none when nobody does."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from chalicelib.domain.command import Command, subject
+from chalicelib.domain.connection import BROKEN, NORMAL, NOT_FOUND, NOT_RUNNING, Connection, Ended
+from chalicelib.domain.errors import SlipwayError, Unavailable
+from chalicelib.domain.log import LogQuery
+from chalicelib.ports.connections import Connections, Gone
+from chalicelib.ports.engine import Engine, EngineError, EngineNotFound, LogStream
+from local_runtime.executor.viewer import MOST_WAITING, Batch, Overlap, Viewer
+
+log = logging.getLogger(__name__)
+
+_FRAME_BYTES = 90
+"""What a frame adds to its line, about."""
+_LOOK_SECONDS = 0.5
+
+Key = tuple[int, str]
+
+
+class Streams:
+    """Every viewer of this executor's containers."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._sources: dict[Key, Source] = {}
+        self._viewers: set[Viewer] = set()
+        self._guard = threading.Lock()
+
+    def open(self, command: Command, engine: Engine) -> None:
+        """Begin to serve the viewer a command names, in a thread of its own."""
+        identity, container_id = subject(command)
+        query = LogQuery.of(command.arguments["query"])
+        connection = Connection.of(command.arguments["connection"])
+        viewer = Viewer(connection, query, self._connections, identity.name)
+        threading.Thread(
+            target=self._serve, args=(viewer, engine, container_id), name=f"viewer-{identity.name}", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        """Let every viewer go."""
+        with self._guard:
+            viewers, sources = list(self._viewers), list(self._sources.values())
+        for viewer in viewers:
+            viewer.finish(BROKEN, "The executor stops")
+        for source in sources:
+            source.close()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many viewers there are, and how many streams of engines feed them."""
+        with self._guard:
+            return {"viewers": len(self._viewers), "sources": len(self._sources)}
+
+    def _serve(self, viewer: Viewer, engine: Engine, container_id: str) -> None:
+        with self._guard:
+            self._viewers.add(viewer)
+        try:
+            _require_running(engine, container_id)
+            if viewer.query.follow:
+                self._follow(viewer, engine, container_id)
+            else:
+                self._give(viewer, engine, container_id)
+                viewer.refuse(NORMAL, "End of the log")
+        except Ended as ended:
+            viewer.refuse(ended.code, str(ended))
+        except EngineNotFound:
+            viewer.refuse(NOT_FOUND, "Container not found")
+        except EngineError as error:
+            viewer.refuse(BROKEN, str(error)[:120])
+        except (Gone, Unavailable) as error:
+            log.debug("a viewer of %s has left: %s", viewer.name, error)
+        except Exception:
+            log.exception("a viewer of %s cannot be served", viewer.name)
+            viewer.refuse(BROKEN, "Something went wrong inside Slipway")
+        finally:
+            with self._guard:
+                self._viewers.discard(viewer)
+
+    def _follow(self, viewer: Viewer, engine: Engine, container_id: str) -> None:
+        key = id(engine), container_id
+        with self._guard:
+            source = self._sources.get(key)
+            viewer.catching_up = source is not None
+            joined = source is not None and source.join(viewer)
+            if not joined:
+                # The first viewer's own beginning is where the shared stream begins.
+                source = Source(engine, container_id, self._connections, lambda gone: self._forget(key, gone))
+                self._sources[key] = source
+                viewer.catching_up = False
+                source.join(viewer)
+        assert source is not None
+        try:
+            if joined:
+                viewer.overlap = self._give(viewer, engine, container_id)
+                viewer.catching_up = False
+            else:
+                source.begin(viewer.query)
+            viewer.run()
+        finally:
+            source.leave(viewer)
+
+    def _give(self, viewer: Viewer, engine: Engine, container_id: str) -> Overlap:
+        """Send what is in the log by now."""
+        overlap = Overlap()
+        stream = engine.logs(container_id, replace(viewer.query, follow=False))
+        try:
+            for lines in stream:
+                viewer.send(lines)
+                overlap.had(lines)
+        finally:
+            stream.close()
+        return overlap
+
+    def _forget(self, key: Key, source: Source) -> None:
+        with self._guard:
+            if self._sources.get(key) is source:
+                del self._sources[key]
+
+
+class Source:
+    """One stream of the engine and the viewers it feeds."""
+
+    def __init__(
+        self, engine: Engine, container_id: str, connections: Connections, forget: Callable[[Source], None]
+    ) -> None:
+        self._engine = engine
+        self._container_id = container_id
+        self._connections = connections
+        self._forget = forget
+        self._viewers: list[Viewer] = []
+        self._changed = threading.Condition()
+        self._stream: LogStream | None = None
+        self._ended = False
+
+    def join(self, viewer: Viewer) -> bool:
+        """Feed this viewer as well; False when the stream is over."""
+        with self._changed:
+            if self._ended:
+                return False
+            viewer.drained = self._wake
+            self._viewers.append(viewer)
+            return True
+
+    def leave(self, viewer: Viewer) -> None:
+        """Feed it no more; without viewers the stream ends."""
+        with self._changed:
+            if viewer in self._viewers:
+                self._viewers.remove(viewer)
+            last = not self._viewers
+            self._changed.notify_all()
+        if last:
+            self.close()
+
+    def begin(self, query: LogQuery) -> None:
+        """Follow the log from there, both streams of it. Raises EngineError."""
+        try:
+            self._stream = self._engine.logs(self._container_id, replace(query, stdout=True, stderr=True, follow=True))
+        except BaseException:
+            self._end(BROKEN, "The log cannot be read")
+            raise
+        threading.Thread(target=self._read, name=f"log-{self._container_id[:12]}", daemon=True).start()
+
+    def close(self) -> None:
+        """End the stream of the engine."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        self._forget(self)
+        if self._stream is not None:
+            self._stream.close()
+
+    def _read(self) -> None:
+        assert self._stream is not None
+        code, reason = NORMAL, "End of the log"
+        try:
+            for lines in self._stream:
+                batch = Batch(lines, self._connections)
+                size = sum(len(line.line) for line in lines) + _FRAME_BYTES * len(lines)
+                with self._changed:
+                    viewers = list(self._viewers)
+                for viewer in viewers:
+                    viewer.offer(batch, size)
+                self._hold_back()
+        except SlipwayError as error:
+            code, reason = BROKEN, str(error)[:120]
+        except Exception:
+            log.exception("the log of %s cannot be followed", self._container_id[:12])
+            code, reason = BROKEN, "Something went wrong inside Slipway"
+        self._end(code, reason)
+
+    def _end(self, code: int, reason: str) -> None:
+        with self._changed:
+            self._ended = True
+            viewers = list(self._viewers)
+        for viewer in viewers:
+            viewer.finish(code, reason)
+        self.close()
+
+    def _hold_back(self) -> None:
+        """Read no faster than the viewers take it; but nobody waits for one who is far behind the others."""
+        with self._changed:
+            while not self._ended:
+                present = [viewer for viewer in self._viewers if not viewer.over]
+                slow = [viewer for viewer in present if viewer.backlog > MOST_WAITING]
+                if not slow:
+                    return
+                quickest = min(viewer.backlog for viewer in present)
+                for viewer in slow:
+                    if viewer.stalled or (quickest < MOST_WAITING / 2 and not viewer.catching_up):
+                        viewer.drop("The viewer is too slow")
+                self._changed.wait(_LOOK_SECONDS)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+def _require_running(engine: Engine, container_id: str) -> None:
+    state = engine.inspect(container_id)["State"]
+    if not state.get("Running"):
+        raise Ended(NOT_RUNNING, "Container is not running")

@@ -1,0 +1,105 @@
+"""LogDoor: the WebSocket on which a viewer follows a container's log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from chalicelib.domain.connection import BROKEN, Connection, Ended
+from chalicelib.ports.services import Services
+from handlers.http import Request, Response
+from handlers.streaming import begin_logs, refusal
+from local_runtime.server.connections import PATH, OpenConnection, OpenConnections
+from local_runtime.server.door import request_of
+from local_runtime.server.log_socket import EXTENSION
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+THREADS = 32
+LOOK_SECONDS = 1.0
+STREAM_PATHS = ("/api/v1/containers/{id}/logs/stream", "/api/containers/{id}/logs/stream")
+
+
+def stream_routes(services: Services) -> Sequence[BaseRoute]:
+    """The rows of FastAPI's own router: the stream, and the calls of executors about it."""
+    connections = OpenConnections()
+    door = LogDoor(services, connections)
+    calls = Route(PATH, endpoint=connections, methods=["GET", "POST", "DELETE"], include_in_schema=False)
+    return [*(WebSocketRoute(path, endpoint=door) for path in STREAM_PATHS), calls]
+
+
+class LogDoor:
+    """An ASGI application for WebSockets."""
+
+    def __init__(self, services: Services, connections: OpenConnections) -> None:
+        self._services = services
+        self._connections = connections
+        self._threads = anyio.CapacityLimiter(THREADS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one viewer from its upgrade to its end."""
+        request = _request(scope, trust_proxy=self._services.settings.trust_proxy)
+        await receive()
+        refused = await self._in_thread(refusal, request, self._services)
+        if refused is not None:
+            await _refuse(send, refused)
+            return
+        await send({"type": "websocket.accept"})
+        connection_id, connection = self._connections.add(scope["extensions"][EXTENSION])
+        try:
+            target = Connection(connection_id, self._url(scope), self._connections.secret, many=True)
+            await self._in_thread(begin_logs, scope["path_params"]["id"], request, self._services, target)
+            await self._until_gone(connection, receive)
+        except Ended as ended:
+            connection.end(ended.code, str(ended))
+            await _drain(receive)
+        finally:
+            self._connections.remove(connection_id)
+
+    async def _until_gone(self, connection: OpenConnection, receive: Receive) -> None:
+        """What viewers send is ignored. An executor that falls silent is dead, and its viewers are told."""
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                while not connection.silent:
+                    await anyio.sleep(LOOK_SECONDS)
+                connection.end(BROKEN, "The executor does not answer")
+
+            group.start_soon(watch)
+            await _drain(receive)
+            group.cancel_scope.cancel()
+
+    async def _in_thread(self, work: Any, *arguments: Any) -> Any:
+        return await anyio.to_thread.run_sync(work, *arguments, limiter=self._threads)
+
+    def _url(self, scope: Scope) -> str:
+        """Where executors reach this server: as configured, else where this viewer's connection came in."""
+        configured = self._services.settings.connections_url
+        if configured:
+            return configured
+        host, port = scope["server"]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _drain(receive: Receive) -> None:
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def _refuse(send: Send, response: Response) -> None:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.headers]
+    assert isinstance(response.body, bytes)
+    await send({"type": "websocket.http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": response.body})
+
+
+def _request(scope: Scope, *, trust_proxy: bool) -> Request:
+    request = request_of({**scope, "method": "GET"}, b"", trust_proxy=trust_proxy)
+    scheme = {"ws": "http", "wss": "https"}.get(request.scheme, request.scheme)
+    return replace(request, scheme=scheme, path_params=scope["path_params"])
