@@ -34,9 +34,12 @@ def result(command: Command) -> Command:
         return command
     message = str(command.result.get("error", "It failed."))
     kind = _KINDS.get(str(command.result.get("error_kind")))
+    operation_id = command.id if command.kind is CommandKind.UPDATE else None
+    if kind is errors.Conflict:
+        raise errors.Conflict(message, operation_id)
     if kind is not None:
         raise kind(message)
-    raise errors.Failed(message, command.id if command.kind is CommandKind.UPDATE else None)
+    raise errors.Failed(message, operation_id)
 
 
 def accepted(operation_id: str, location: str, message: str) -> Response:

@@ -36,6 +36,8 @@ class CommandKind(StrEnum):
     TIDY = "tidy"
     """Look after what an interrupted or only half successful operation left on the host; an executor's own order."""
     REVEAL = "reveal"
+    SCAN = "scan"
+    SBOM = "sbom"
 
 
 class CommandState(StrEnum):
@@ -93,6 +95,11 @@ def subject(command: Command) -> tuple[Identity, str]:
 def about_operation(identity: Identity, container_id: str, operation_id: str) -> dict[str, Any]:
     """Arguments of a command to carry out, or to bring to its end, one operation."""
     return about(identity, container_id) | {"operation_id": operation_id}
+
+
+def about_sbom(identity: Identity, container_id: str, format: str) -> dict[str, Any]:
+    """Arguments of a command to make a bill of materials of what a container runs."""
+    return about(identity, container_id) | {"format": format}
 
 
 def operation_of(command: Command) -> str:

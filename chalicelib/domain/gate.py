@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from chalicelib.domain import labels as label_rules
-from chalicelib.domain.security import UNVERIFIED, VERIFIED, RelativeGate, Scan, Signature
+from chalicelib.domain.container import Candidate
+from chalicelib.domain.security import UNVERIFIED, VERIFIED, RelativeGate, Scan, Security, Signature
 
 BLOCK, WARN = "block", "warn"
 AVAILABILITY = (BLOCK, WARN)
@@ -47,9 +48,20 @@ def refusal(rules: GateRules, scan: Scan | None, signature: Signature | None) ->
     return _unsigned(rules, signature) or _unsafe(rules, scan)
 
 
-def proven_refusal(rules: GateRules, scan: Scan | None, signature: Signature | None) -> str | None:
-    """The same from findings alone: a tool that failed once may do better at the next attempt."""
-    return refusal(replace(rules, availability=WARN), scan, signature)
+def judged(rules: GateRules, labels: Mapping[str, str], security: Security) -> Security:
+    """What is known, with why the gate would refuse the candidate.
+
+    Only findings count here: a tool that failed once may do better when the candidate is wanted.
+    """
+    lenient = replace(rules, availability=WARN)
+    gated = applies(rules, labels)
+    blocked = refusal(lenient, security.update_scan, security.update_signature) if gated else None
+    return replace(security, blocked=blocked)
+
+
+def same_offer(before: Candidate | None, after: Candidate | None) -> bool:
+    """Whether both are one candidate: a different one is known since another moment."""
+    return (before.detected_at if before else None) == (after.detected_at if after else None)
 
 
 def _unsigned(rules: GateRules, signature: Signature | None) -> str | None:

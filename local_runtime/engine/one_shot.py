@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from docker.errors import APIError, ImageNotFound
 from docker.utils import parse_repository_tag
@@ -45,14 +46,17 @@ def run_once(
     environment: Mapping[str, str],
     seconds: float,
     *,
-    cache: tuple[str, str],
+    binds: Mapping[str, str],
     host_network: bool,
 ) -> Ended:
-    """Run the image with these arguments; `cache` is a volume and where it is mounted. Raises EngineError."""
+    """Run the image with these arguments; `binds` are volumes or paths, by where they are mounted.
+
+    Raises EngineError.
+    """
     with translated():
         client = connect(base_url, tls, seconds)
         try:
-            return _run(client, image, arguments, environment, seconds, cache, host_network)
+            return _run(client, image, arguments, environment, seconds, binds, host_network)
         finally:
             client.close()
 
@@ -63,16 +67,15 @@ def _run(
     arguments: Sequence[str],
     environment: Mapping[str, str],
     seconds: float,
-    cache: tuple[str, str],
+    binds: Mapping[str, str],
     host_network: bool,
 ) -> Ended:
-    volume, place = cache
     host = client.create_host_config(
-        binds={volume: {"bind": place, "mode": "rw"}},
+        binds=[f"{source}:{place}" for place, source in binds.items()],
         network_mode="host" if host_network else "bridge",
         security_opt=["no-new-privileges"],
     )
-    settings = {
+    settings: dict[str, Any] = {
         "command": list(arguments),
         "environment": dict(environment),
         "labels": LABELS,

@@ -18,9 +18,10 @@ from local_runtime.executor.busy import Busy
 from local_runtime.executor.checks import Checks
 from local_runtime.executor.conclusion import Conclusion
 from local_runtime.executor.follow import Follower
+from local_runtime.executor.guard import Guard
 from local_runtime.executor.observer import Observer
 from local_runtime.executor.performer import Performer
-from local_runtime.executor.schedule import Schedule
+from local_runtime.executor.schedule import Schedule, Timetable
 from local_runtime.executor.station import Connect, connect, station
 from local_runtime.executor.watcher import Tools, Watcher
 from local_runtime.executor.worker import Worker
@@ -28,7 +29,7 @@ from local_runtime.executor.worker import Worker
 log = logging.getLogger(__name__)
 
 _BACKGROUND = 4
-_TIDY_SECONDS = 3600.0
+_TIDY_SECONDS = 600.0
 
 
 class Executor:
@@ -43,19 +44,20 @@ class Executor:
         self._checks = Checks(services)
         self._stopping = threading.Event()
         busy = Busy()
+        self._guard = Guard(services, busy, self._later)
         tools = Tools(
             containers=services.containers,
             operations=services.operations,
             audit=services.audit,
             registries=self._registries,
             patterns=services.patterns,
-            check=self._checks.of,
+            check=self._guard.following(self._checks.of),
             clock=services.clock,
             busy=busy,
         )
         self._blueprints = Blueprints(self._settings.data / "operations")
         self._stations = {
-            watcher.name: station(services, watcher, connect(watcher), tools, self._blueprints)
+            watcher.name: station(services, watcher, connect(watcher), tools, self._blueprints, self._guard.gatekeeper)
             for watcher in self._settings.watchers
         }
         conclusion = Conclusion(services.containers, services.audit, services.clock)
@@ -68,14 +70,15 @@ class Executor:
             services.operations,
             services.queue,
             services.clock,
-            self._observer.beside(performer.perform),
+            self._observer.beside(self._guard.beside(performer.perform)),
             self._settings.update_max_concurrent,
         )
         watchers = [station.watcher for station in self._stations.values()]
+        self._guard.attach({watcher.name: watcher for watcher in watchers})
         self._followers = [
             Follower(watcher, services.clock, self._later) for watcher in watchers if watcher.settings.watch_events
         ]
-        self._schedules = [Schedule(watcher.settings, services.clock, watcher.scan) for watcher in watchers]
+        self._schedules = [Schedule(_timetable(watcher), services.clock, watcher.scan) for watcher in watchers]
         self._beats = [
             threading.Thread(target=self._again, args=(work, seconds), name=name, daemon=True)
             for name, work, seconds in (
@@ -92,6 +95,7 @@ class Executor:
         self._order_tidying()
         self._worker.start()
         self._observer.start()
+        self._guard.start()
         for beat in self._beats:
             beat.start()
         for follower in self._followers:
@@ -106,6 +110,7 @@ class Executor:
             schedule.stop()
         for follower in self._followers:
             follower.stop()
+        self._guard.stop()
         self._observer.stop()
         self._worker.stop(patience)
         self._background.shutdown(wait=False, cancel_futures=True)
@@ -144,6 +149,7 @@ class Executor:
                 "host": platform.node(),
                 "os": platform.system().lower(),
                 "arch": platform.machine(),
+                "security": self._guard.facts(),
                 "triggers": [
                     {
                         "id": f"docker.{action.name}",
@@ -166,3 +172,9 @@ class Executor:
         if watcher.problem is not None:
             facts["error"] = watcher.problem
         return facts
+
+
+def _timetable(watcher: Watcher) -> Timetable:
+    settings = watcher.settings
+    variable = f"DD_WATCHER_{settings.name.upper()}_CRON"
+    return Timetable(settings.name, variable, settings.cron, settings.jitter_ms, settings.watch_at_start)

@@ -15,6 +15,7 @@ from chalicelib.ports.registry import RegistryDirectory
 from chalicelib.ports.stores import BackupStore, ContainerStore, OperationStore
 from local_runtime.executor.blueprints import Blueprints
 from local_runtime.executor.claim import Claim
+from local_runtime.executor.gatekeeper import Gatekeeper
 from local_runtime.executor.inspection import inspect_optional
 
 Document = Mapping[str, Any]
@@ -33,6 +34,7 @@ class Host:
     registries: RegistryDirectory
     clock: Clock
     settings: Settings
+    gatekeeper: Gatekeeper
 
     def action(self, trigger: str | None) -> DockerActionSettings:
         """The docker action of that id, or one with the default settings."""

@@ -53,7 +53,9 @@ def prepare(host: Host, operation: Operation) -> Prepared:
     """
     source = _source(host, operation)
     old_image = _image_or_nothing(host, source["Image"])
-    reference = _same_image(host, source) if operation.kind == RECREATION else _pulled(host, operation)
+    recreated = operation.kind == RECREATION
+    before = None if recreated else _image_or_nothing(host, operation.target_image or "").get("Id")
+    reference = _same_image(host, source) if recreated else _pulled(host, operation)
     try:
         new_image = host.engine.image(reference)
     except EngineNotFound:
@@ -61,6 +63,8 @@ def prepare(host: Host, operation: Operation) -> Prepared:
     for part in ("Os", "Architecture"):
         if old_image.get(part) and new_image.get(part) != old_image[part]:
             raise Failed(f"{reference} is for {new_image.get(part)}, but {old_image[part]} is needed.")
+    if not recreated and new_image["Id"] != source["Image"]:
+        host.gatekeeper.require_safe(operation, host.engine, reference, new_image, before)
     info = host.engine.info()
     replica = plan_replica(
         source,

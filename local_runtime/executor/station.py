@@ -11,6 +11,7 @@ from chalicelib.ports.engine import Engine
 from local_runtime.engine.docker_engine import DockerEngine, Tls
 from local_runtime.executor.blueprints import Blueprints
 from local_runtime.executor.claim import Claim, fenced
+from local_runtime.executor.gatekeeper import Gatekeeper
 from local_runtime.executor.host import Host
 from local_runtime.executor.watcher import Tools, Watcher
 
@@ -32,7 +33,12 @@ def connect(settings: WatcherSettings) -> Engine:
 
 
 def station(
-    services: Services, settings: WatcherSettings, engine: Engine, tools: Tools, blueprints: Blueprints
+    services: Services,
+    settings: WatcherSettings,
+    engine: Engine,
+    tools: Tools,
+    blueprints: Blueprints,
+    gatekeeper: Gatekeeper,
 ) -> Station:
     """The station at this engine."""
 
@@ -47,6 +53,7 @@ def station(
             registries=services.registries,
             clock=services.clock,
             settings=services.settings,
+            gatekeeper=gatekeeper,
         )
 
     return Station(Watcher(services.settings.agent, settings, engine, tools), hold)

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from chalicelib.domain.errors import Failed, Stale, Unavailable
+from chalicelib.domain.gate import REASON
 from chalicelib.domain.operation import Operation, Phase, temporary_name
 from chalicelib.ports.engine import EngineError
+from local_runtime.executor.gatekeeper import Refused
 from local_runtime.executor.health import has_health_check, require_alive, require_healthy
 from local_runtime.executor.host import Host
 from local_runtime.executor.ledger import attempt, insist, record
 from local_runtime.executor.prepare import Prepared, prepare, remember
 from local_runtime.executor.undo import undo
+
+_REMOVAL_PAUSES = (0.0, 0.2, 0.4, 0.8, 1.6)
 
 
 class Broken(Exception):
@@ -32,12 +36,13 @@ def update(host: Host, operation: Operation) -> Operation:
     temp_name = temporary_name(operation.identity.name, host.clock.now())
     try:
         with _step("update_runtime_failed"):
-            prepared = prepare(host, story.operation)
+            prepared = _prepared(host, story.operation)
             settled = prepared.nothing_new(operation) or host.action(operation.trigger).dry_run
             if not settled:
                 remember(host, operation, prepared, temp_name)
     except Broken as broken:
-        return story.record(Phase.FAILED, last_error=str(broken))
+        refused = REASON if broken.code == REASON else None
+        return story.record(Phase.FAILED, last_error=str(broken), reason_code=refused)
     if settled:
         return story.record(Phase.SUCCEEDED, new_container_id=operation.container_id)
     try:
@@ -115,12 +120,27 @@ class Story:
         """From here on the new container stays, whatever becomes of the old one. It is ended."""
         if not self.operation.committed:
             self.record(self.operation.phase, committed=True)
-        warning = None
-        try:
-            self._host.engine.remove(self.operation.container_id, force=True)
-        except EngineError as error:
-            warning = f"the old container could not be removed yet: {error}"
-        return self.record(Phase.SUCCEEDED, last_error=warning)
+        return self.record(Phase.SUCCEEDED, last_error=self._remove_old())
+
+    def _remove_old(self) -> str | None:
+        """Why the old container is still there, if it is: then it is left to be tidied away."""
+        trouble: EngineError | None = None
+        for pause in _REMOVAL_PAUSES:
+            if pause:
+                self._host.clock.sleep(pause)
+            try:
+                self._host.engine.remove(self.operation.container_id, force=True)
+                return None
+            except EngineError as error:
+                trouble = error
+        return f"the old container could not be removed yet: {trouble}"
+
+
+def _prepared(host: Host, operation: Operation) -> Prepared:
+    try:
+        return prepare(host, operation)
+    except Refused as refusal:
+        raise Broken(REASON, refusal) from refusal
 
 
 @contextmanager

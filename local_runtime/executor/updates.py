@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.domain.command import operation_of, subject
-from chalicelib.domain.errors import Failed, NotFound
+from chalicelib.domain.errors import Conflict, Failed, NotFound
+from chalicelib.domain.gate import REASON
 from chalicelib.domain.operation import Operation, Phase
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim
@@ -43,6 +44,8 @@ class Updates:
                 operation = _resume(host, operation, attentive_since)
             self._conclusion.of(station.watcher, host, operation)
         self._look_again(station.watcher, operation)
+        if operation.reason_code == REASON:
+            raise Conflict(operation.last_error or "the security gate blocks it", operation.id)
         if operation.phase is not Phase.SUCCEEDED:
             raise Failed(operation.last_error or operation.rollback_reason or "the update failed", operation.id)
         self._follow_provider(station, host)

@@ -1,0 +1,85 @@
+"""Everything about the safety of images, put together: tools, gate, commands, rounds by the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from cronsim import CronSim, CronSimError
+
+from chalicelib.bootstrap import Services
+from chalicelib.usecases.assess_image import ImageAssessor
+from local_runtime.executor.alerts import Alerts
+from local_runtime.executor.busy import Busy
+from local_runtime.executor.gatekeeper import Gatekeeper
+from local_runtime.executor.inspections import A_DAY, Inspections
+from local_runtime.executor.scanners.container import launcher
+from local_runtime.executor.scanners.toolbox import instruments
+from local_runtime.executor.schedule import Schedule, Timetable
+from local_runtime.executor.watcher import Watcher
+
+
+class Guard:
+    """Made before the watchers, which `attach` gives it: they follow its checks, and it looks at their containers."""
+
+    def __init__(self, services: Services, busy: Busy, later: Callable[[Callable[[], object]], object]) -> None:
+        settings = services.settings
+        self._settings = settings.security
+        self._later = later
+        engines = {watcher.name: watcher for watcher in settings.watchers}
+        image = self._settings.trivy_image
+        in_container = launcher(image, next(iter(engines.values()))) if image and engines else None
+        self._instruments = instruments(self._settings, settings.data, services.clock, in_container)
+        assessor = ImageAssessor(self._instruments, services.reports, services.clock, self._settings.block_severities)
+        alerts = Alerts(services.audit, services.clock)
+        urls = {name: watcher.base_url for name, watcher in engines.items()}
+        self.gatekeeper = Gatekeeper(services, assessor, alerts, urls)
+        self._watchers: dict[str, Watcher] = {}
+        self._inspections = Inspections(services, self._watchers, assessor, alerts, busy, later)
+        self.following = self._inspections.following
+        self.beside = self._inspections.beside
+        self._schedule: Schedule | None = None
+        if self._instruments.scanner is not None and self._settings.scan_cron:
+            table = Timetable("scans", "DD_SECURITY_SCAN_CRON", self._settings.scan_cron, self._settings.scan_jitter_ms)
+            age = _max_age(self._settings.scan_cron, services.clock.now())
+            self._schedule = Schedule(table, services.clock, lambda: self._inspections.round(age))
+
+    def attach(self, watchers: Mapping[str, Watcher]) -> None:
+        """The watchers whose containers are looked at."""
+        self._watchers.update(watchers)
+
+    def start(self) -> None:
+        """Fetch what scans need, and begin the rounds."""
+        self._later(self._inspections.warm)
+        if self._schedule is not None:
+            self._schedule.start()
+
+    def stop(self) -> None:
+        """No further round."""
+        if self._schedule is not None:
+            self._schedule.stop()
+
+    def facts(self) -> dict[str, Any]:
+        """What the agent reports of it: the tools that are configured."""
+        return {
+            "scanner": self._settings.scanner,
+            "server": self._settings.trivy_server or "",
+            "signatures": self._instruments.verifier is not None,
+            "sbom": self._settings.sbom,
+            "formats": list(self._settings.sbom_formats),
+        }
+
+
+def _max_age(cron: str, now: datetime) -> timedelta:
+    """How old a result may be for a round: half the time between two rounds, for they come with some jitter."""
+    try:
+        first, second = next(pairwise(_times(cron, now)))
+    except (CronSimError, StopIteration):
+        return A_DAY
+    return min(A_DAY, (second - first) / 2)
+
+
+def _times(cron: str, now: datetime) -> Iterator[datetime]:
+    return iter(CronSim(cron, now))
