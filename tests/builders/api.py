@@ -105,6 +105,7 @@ def api_over(url: str, **environment: str) -> Iterator[Api]:
     )
     services = Services(settings)
     services.clock = StillClock(NOW)  # type: ignore[assignment]
+    services.started_at = NOW
     host = FakeHost(services)
     put = vars(services)
     put["queue"] = host
