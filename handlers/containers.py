@@ -17,6 +17,7 @@ from chalicelib.wire import operation as operation_wire
 from chalicelib.wire import query as query_wire
 from chalicelib.wire import summary as summary_wire
 from chalicelib.wire.page import envelope
+from handlers.findings import with_findings
 from handlers.http import Headers, Request, Response
 
 LIST_PATH = "/api/v1/containers"
@@ -35,6 +36,8 @@ def page(request: Request, services: Services, query: ContainerQuery) -> object:
         wire.present(entry, entry.standing(now), vulnerabilities=query.include_vulnerabilities)
         for entry in chosen.entries
     ]
+    if query.include_vulnerabilities:
+        with_findings(data, services)
     return envelope(
         data, total=chosen.total, limit=chosen.limit, offset=chosen.offset, path=LIST_PATH, query=request.query
     )
@@ -122,5 +125,7 @@ def find(request: Request, services: Services) -> Entry:
 
 
 def show(entry: Entry, services: Services) -> object:
-    """One container as it stands."""
-    return wire.present(entry, entry.standing(services.clock.now()))
+    """One container as it stands, with the findings of its scans."""
+    body = wire.present(entry, entry.standing(services.clock.now()))
+    with_findings([body], services)
+    return body

@@ -6,7 +6,8 @@ from handlers.access_routes import AUTH, TOKENS
 from handlers.container_routes import CONTAINERS
 from handlers.observation_routes import OBSERVATION
 from handlers.route import Route
+from handlers.security_routes import SECURITY
 from handlers.system_routes import SYSTEM
 from handlers.wud_routes import WUD
 
-ROUTES: tuple[Route, ...] = (*SYSTEM, *AUTH, *TOKENS, *CONTAINERS, *OBSERVATION, *WUD)
+ROUTES: tuple[Route, ...] = (*SYSTEM, *AUTH, *TOKENS, *CONTAINERS, *OBSERVATION, *SECURITY, *WUD)
