@@ -63,6 +63,8 @@ class Fleet:
     """Every container of every agent, in base order (watcher, name, tag), and each by its Docker id."""
 
     entries: tuple[Entry, ...] = ()
+    by_name: tuple[Entry, ...] = ()
+    """The same in the order of their names."""
     by_id: Mapping[str, Entry] = field(default_factory=dict)
     mark: str = ""
     """Changes whenever anything in the fleet does."""
@@ -94,4 +96,5 @@ def enter(listing: Listing, override: Policy = NO_POLICY, operation: Operation |
 def assemble(entries: list[Entry], mark: str) -> Fleet:
     """A fleet of these entries, put in base order."""
     ordered = sorted(entries, key=lambda e: (e.listing.identity.watcher, e.listing.name_key, e.listing.tag))
-    return Fleet(tuple(ordered), {entry.listing.id: entry for entry in ordered}, mark)
+    by_name = sorted(ordered, key=lambda entry: entry.listing.name_key)
+    return Fleet(tuple(ordered), tuple(by_name), {entry.listing.id: entry for entry in ordered}, mark)

@@ -73,7 +73,8 @@ class Page:
 def select(fleet: Fleet, query: ContainerQuery, now: datetime) -> Page:
     """The page of the fleet that the query asks for."""
     keep = _filters(query, now)
-    matching = [entry for entry in fleet.entries if all(test(entry) for test in keep)] if keep else list(fleet.entries)
+    everything = fleet.by_name if query.field == "name" else fleet.entries
+    matching = [entry for entry in everything if all(test(entry) for test in keep)] if keep else list(everything)
     _sort(matching, query, now)
     end = query.offset + query.limit if query.limit else None
     return Page(tuple(matching[query.offset : end]), len(matching), query.limit, query.offset)
@@ -115,14 +116,12 @@ def _kind_test(kind: str) -> Callable[[Entry], bool]:
 
 
 def _sort(entries: list[Entry], query: ContainerQuery, now: datetime) -> None:
-    """Ascending by the field, ties in base order; descending is exactly the reverse."""
-    if query.field == "name":
-        entries.sort(key=lambda entry: entry.listing.name_key)
-    elif query.field == "status":
+    """Ascending by the field, ties in the order they come in; descending is exactly the reverse."""
+    if query.field == "status":
         entries.sort(key=lambda entry: (not entry.standing(now).update_available, entry.listing.name_key))
     elif query.field == "age":
         entries.sort(key=lambda entry: _age_key(entry, now))
-    else:
+    elif query.field == "created":
         entries.sort(key=_created_key)
     if query.descending:
         entries.reverse()

@@ -12,6 +12,7 @@ from chalicelib.adapters.dynamo.changes import CONTAINERS, NOUNS, OPERATIONS, PO
 from chalicelib.adapters.dynamo.container import pages
 from chalicelib.adapters.dynamo.models import AgentModel, ContainerModel, LedgerModel, PolicyModel, Tables
 from chalicelib.adapters.dynamo.operation import read_ledger
+from chalicelib.adapters.dynamo.together import Together
 from chalicelib.adapters.dynamo.trouble import translated
 from chalicelib.domain.container import Identity
 from chalicelib.domain.fleet import Entry, Fleet, Listing, assemble, enter
@@ -61,6 +62,7 @@ class DynamoFleet:
         self._tables = {model: tables.name(model) for model in (ContainerModel, LedgerModel, PolicyModel)}
         self._clock = clock
         self._lock = threading.Lock()
+        self._counters_now = Together(self._read_counters)
         self._shelves: dict[str, _Shelf] = {}
         self._counters: Counters = {}
         self._fleet = Fleet()
@@ -68,7 +70,7 @@ class DynamoFleet:
 
     def fleet(self) -> Fleet:
         """Everything as it stands now."""
-        counters = self._current_counters()
+        counters = self._counters_now()
         now = self._clock.now().timestamp()
         with self._lock:
             stale = self._read_at is None or now - self._read_at > MAX_AGE_SECONDS
@@ -78,7 +80,7 @@ class DynamoFleet:
                     self._read_at = now
             return self._fleet
 
-    def _current_counters(self) -> Counters:
+    def _read_counters(self) -> Counters:
         with translated("the fleet"):
             query: dict[str, Any] = {"TableName": self._agents, "ConsistentRead": True}
             found: Counters = {}
