@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handlers import containers, system, triggers, watching
+from handlers import containers, triggers, watching
 from handlers.guards import CompatWud, Confirm, Feature
 from handlers.route import Answer, Route
 
@@ -16,18 +16,6 @@ _ACCEPTED = Answer(
 _FAILED = Answer("Error", "It was tried and failed, or the agent is not connected.")
 
 WUD: tuple[Route, ...] = (
-    Route(
-        "GET",
-        "/api/app",
-        system.app,
-        operation_id="getAppUnversioned",
-        summary="Get name and version",
-        description="Open to everybody, as in WUD: dashboards ask for it to see whether it is there.",
-        tag=_TAG,
-        responses={200: "App"},
-        guards=(_ON,),
-        public=True,
-    ),
     Route(
         "GET",
         _BASE,

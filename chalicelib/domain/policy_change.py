@@ -66,7 +66,8 @@ def _clear_skips(subject: _Subject, _request: PolicyRequest) -> Policy:
 
 def _snooze(subject: _Subject, request: PolicyRequest) -> Policy:
     given = request.snooze_until
-    until = _moment(given) if given else subject.now + timedelta(days=_days(request.days))
+    absent = given is None or given == "" or given is False or given == 0
+    until = subject.now + timedelta(days=_days(request.days)) if absent else _moment(given)
     return replace(subject.override, snooze_until=_whole_milliseconds(until))
 
 
