@@ -77,7 +77,7 @@ def main() -> None:
                         f"{median(times) / health:.1f}",
                         calls,
                     )
-    Console().print(table)
+    Console(width=120).print(table)
 
 
 @contextmanager
