@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +14,14 @@ from chalicelib.adapters.tokens_remembered import RememberedTokens
 from chalicelib.config import Settings, load
 from chalicelib.domain.account import Account, phc
 from chalicelib.ports.accounts import AccountStore, TokenStore
-from chalicelib.ports.limits import Attempts, RateLimiter
 from chalicelib.ports.connections import Connections
+from chalicelib.ports.limits import Attempts, RateLimiter
 from chalicelib.ports.observation import ResultStore, SampleStore
 from chalicelib.ports.patterns import PatternCompiler
 from chalicelib.ports.queues import Queue
 from chalicelib.ports.release_notes import ReleaseNotesCache, ReleaseNotesSource
 from chalicelib.ports.scanner import ReportStore
+from chalicelib.ports.services import Tally
 from chalicelib.ports.stores import (
     AgentStore,
     AuditStore,
@@ -217,6 +218,13 @@ class Services:
         return DynamoAttempts(self.tables)
 
     @cached_property
+    def tally(self) -> Tally:
+        """Counts of what was done."""
+        from chalicelib.usecases.tally_audit import AuditTally
+
+        return AuditTally(self.audit, self.agents, self.clock, self.started_at)
+
+    @cached_property
     def limits(self) -> RateLimiter:
         """Rate limits."""
         from chalicelib.adapters.dynamo.limits import DynamoRateLimiter
@@ -226,12 +234,16 @@ class Services:
     @cached_property
     def registries(self) -> Registries:
         """Image registries; only executors ask them."""
+        from chalicelib.adapters.dynamo.registry_cache import DynamoRegistryCache
         from chalicelib.adapters.registry.registries import Registries
 
+        window = timedelta(seconds=self.settings.registry_window_seconds)
         return Registries(
             self.settings.registries,
             self.clock,
             docker_config=self.settings.docker_config,
+            cache=DynamoRegistryCache(self.tables, self.clock) if window else None,
+            window=window,
             timeout=self.settings.registry_timeout_ms / 1000,
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +62,7 @@ def credentials(request: Request) -> Credentials:
         return Credentials(name="", session=session)
     try:
         name, colon, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise Refused(400, "The Authorization header is not valid: Basic takes base64 of name:password.") from None
     if not colon:
         raise Refused(400, "The Authorization header is not valid: Basic takes base64 of name:password.")
@@ -85,7 +84,12 @@ def allowed(request: Request, scope: str) -> None:
     """Raise Forbidden unless the caller's rights cover the scope."""
     if request.caller is None:
         raise Unauthenticated("Log in first.")
-    if scope not in request.caller.scopes:
+    require(request.caller, scope)
+
+
+def require(caller: Caller, scope: str) -> None:
+    """Raise Forbidden unless these rights cover the scope."""
+    if scope not in caller.scopes:
         raise Forbidden(f"This token does not allow that: it lacks the scope {scope}.")
 
 

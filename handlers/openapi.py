@@ -37,9 +37,12 @@ _TAGS = {
     "lifecycle": "Starting and stopping.",
     "security": "Vulnerabilities and bills of materials.",
     "observation": "Logs and resource usage.",
-    "compat": "The unversioned paths that clients of WUD use.",
     "auth": "Logging in and out.",
     "tokens": "Personal API tokens.",
+    "components": "What Slipway is made of by its settings: watchers, registries, agents.",
+    "events": "What happens, as it happens.",
+    "audit": "What was done.",
+    "wud": "WUD's unversioned paths, for clients that were written for it.",
     "system": "About this server.",
 }
 _INFO = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handlers.access_routes import AUTH, TOKENS
+from handlers.component_routes import COMPONENTS, WUD_COMPONENTS
 from handlers.container_routes import CONTAINERS
 from handlers.observation_routes import OBSERVATION
 from handlers.route import Route
@@ -10,4 +11,14 @@ from handlers.security_routes import SECURITY
 from handlers.system_routes import SYSTEM
 from handlers.wud_routes import WUD
 
-ROUTES: tuple[Route, ...] = (*SYSTEM, *AUTH, *TOKENS, *CONTAINERS, *OBSERVATION, *SECURITY, *WUD)
+ROUTES: tuple[Route, ...] = (
+    *SYSTEM,
+    *AUTH,
+    *TOKENS,
+    *COMPONENTS,
+    *CONTAINERS,
+    *OBSERVATION,
+    *SECURITY,
+    *WUD,
+    *WUD_COMPONENTS,
+)

@@ -21,6 +21,36 @@ def app(_request: Request, services: Services) -> object:
     return {"name": NAME, "version": services.settings.version}
 
 
+def server(_request: Request, services: Services) -> object:
+    """How the server is set up, without a secret."""
+    settings = services.settings
+    configuration = {
+        "feature": {name: name in settings.features for name in ("containeractions", "delete", "webhook")},
+        "webhook": {"enabled": "webhook" in settings.features},
+        "cors": {"enabled": settings.cors_enabled, "origin": settings.cors_origin, "methods": settings.cors_methods},
+        "compression": {"enabled": settings.compression, "threshold": settings.compression_threshold},
+        "ratelimit": {"max": settings.rate_limit_max, "identitykeying": settings.rate_limit_by_identity},
+        "cookie": {"samesite": settings.cookie_samesite},
+        "metrics": {"auth": settings.metrics_auth, "token": settings.metrics_token is not None},
+        "trustproxy": settings.trust_proxy,
+        "compat": {"wud": settings.compat_wud},
+        "command": {"wait": {"seconds": settings.command_wait_seconds}},
+    }
+    return {"configuration": configuration, "compatibility": {"legacyInputs": {"total": 0}}}
+
+
+def store(_request: Request, services: Services) -> object:
+    """Where things are kept: DynamoDB's address, and what its tables' names begin with."""
+    settings = services.settings
+    address = settings.dynamodb_url or f"https://dynamodb.{settings.region}.amazonaws.com"
+    return {"configuration": {"path": address, "file": settings.table_prefix}}
+
+
+def log(_request: Request, services: Services) -> object:
+    """How much is logged."""
+    return {"level": services.settings.log_level}
+
+
 def openapi(_request: Request, services: Services) -> Response:
     """The OpenAPI document."""
     return Response(body=_document(services.settings.version))

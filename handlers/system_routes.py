@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handlers import system
+from handlers import metrics, system
 from handlers.route import Answer, Route
 
 SYSTEM: tuple[Route, ...] = (
@@ -44,5 +44,50 @@ SYSTEM: tuple[Route, ...] = (
         summary="Get name and version",
         tag="system",
         responses={200: "App"},
+    ),
+    Route(
+        "GET",
+        "/api/v1/server",
+        system.server,
+        operation_id="getServer",
+        summary="Get how the server is set up",
+        tag="system",
+        responses={200: "Server"},
+    ),
+    Route(
+        "GET",
+        "/api/v1/store",
+        system.store,
+        operation_id="getStore",
+        summary="Tell where things are kept",
+        tag="system",
+        responses={200: "Store"},
+    ),
+    Route(
+        "GET",
+        "/api/v1/log",
+        system.log,
+        operation_id="getLog",
+        summary="Tell how much is logged",
+        tag="system",
+        responses={200: "LogLevel"},
+    ),
+    Route(
+        "GET",
+        "/metrics",
+        metrics.metrics,
+        operation_id="getMetrics",
+        summary="Get metrics for Prometheus",
+        description="Asks for the token of `DD_SERVER_METRICS_TOKEN` where that is set, for nothing where "
+        "`DD_SERVER_METRICS_AUTH=false`, and else for a log-in like any other path.",
+        tag="system",
+        responses={
+            200: Answer(description="Prometheus' text format.", media_type="text/plain"),
+            400: Answer("Error", "The Authorization header cannot be read."),
+            401: Answer("Error", "Nobody we know is asking."),
+            403: Answer("Error", "The caller's token does not allow it."),
+            423: Answer("Error", "Too many wrong passwords: locked for a while."),
+        },
+        public=True,
     ),
 )

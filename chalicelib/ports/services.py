@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Set
 from datetime import datetime
 from typing import Protocol
@@ -23,6 +24,14 @@ from chalicelib.ports.stores import (
     OperationStore,
     PolicyStore,
 )
+
+
+class Tally(Protocol):
+    """Counts of audit rows since this process started."""
+
+    def totals(self) -> tuple[Counter[tuple[str, ...]], Counter[tuple[str, ...]]]:
+        """Rows by (action,), and runs of triggers by (type, name, status)."""
+        ...
 
 
 class Settings(Protocol):
@@ -86,6 +95,36 @@ class Settings(Protocol):
     @property
     def rate_limit_by_identity(self) -> bool:
         """Whether callers are told apart by who they are, not by address: `DD_SERVER_RATELIMIT_IDENTITYKEYING`."""
+        ...
+
+    @property
+    def metrics_auth(self) -> bool:
+        """Whether `/metrics` asks who is asking: `DD_SERVER_METRICS_AUTH`."""
+        ...
+
+    @property
+    def metrics_token(self) -> str | None:
+        """What `/metrics` asks for instead of a log-in: `DD_SERVER_METRICS_TOKEN`."""
+        ...
+
+    @property
+    def log_level(self) -> str:
+        """How much is logged: `DD_LOG_LEVEL`."""
+        ...
+
+    @property
+    def dynamodb_url(self) -> str | None:
+        """The store's address where it is not AWS's own: `AWS_ENDPOINT_URL_DYNAMODB`."""
+        ...
+
+    @property
+    def region(self) -> str:
+        """AWS's region: `AWS_REGION`."""
+        ...
+
+    @property
+    def table_prefix(self) -> str:
+        """What the names of tables begin with: `SLIPWAY_TABLE_PREFIX`."""
         ...
 
     @property
@@ -175,6 +214,11 @@ class Services(Protocol):
     @property
     def attempts(self) -> Attempts:
         """Failed log-ins."""
+        ...
+
+    @property
+    def tally(self) -> Tally:
+        """Counts of what was done."""
         ...
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import threading
 from collections.abc import Callable
@@ -149,6 +150,9 @@ class Executor:
                 "host": platform.node(),
                 "os": platform.system().lower(),
                 "arch": platform.machine(),
+                "cpus": os.cpu_count() or 1,
+                "logLevel": self._settings.log_level,
+                "registries": self._registries.described(),
                 "security": self._guard.facts(),
                 "triggers": [
                     {

@@ -55,6 +55,11 @@ class FakeSettings:
     lockout_duration_ms: int = 900_000
     metrics_auth: bool = True
     metrics_token: str | None = None
+    log_level: str = "info"
+    dynamodb_url: str | None = None
+    region: str = "us-east-1"
+    table_prefix: str = "slipway-"
+    command_wait_seconds: float = 5
 
 
 @dataclass

@@ -82,6 +82,20 @@ class Registries:
             return RegistryAuth(identity_token=account.secret, server=reference.host)
         return RegistryAuth(account.user, account.secret, server=reference.host)
 
+    def described(self) -> list[dict[str, Any]]:
+        """Every configured registry by `type` and `name`, without its credentials."""
+        return [
+            {
+                "type": instance.provider.kind,
+                "name": instance.name,
+                "configuration": {
+                    **({"url": instance.url} if instance.url else {}),
+                    "anonymous": instance.account is None and instance.access_key is None,
+                },
+            }
+            for instance in self.instances
+        ]
+
     def states(self) -> list[RegistryState]:
         """How each host asked so far does: quota left, pause asked for."""
         return self._transport.states()

@@ -1,0 +1,81 @@
+"""Components: what Slipway is made of by configuration, such as watchers and registries, as their agents report them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.domain.agent import Agent
+from chalicelib.domain.container import LOCAL_AGENT
+from chalicelib.domain.fleet import Fleet
+from chalicelib.domain.trigger import of_agent
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One of them; `agent` is absent for those of the local agent and of the server itself."""
+
+    type: str
+    name: str
+    agent: str | None = None
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """`type.name`, or `agent.type.name`."""
+        plain = f"{self.type}.{self.name}"
+        return f"{self.agent}.{plain}" if self.agent else plain
+
+
+def watchers(agents: Iterable[Agent], fleet: Fleet) -> list[Component]:
+    """Every watched engine, with counts of its containers and what keeps it from watching."""
+    found = []
+    for agent in agents:
+        for name, facts in agent.watchers.items():
+            metadata: dict[str, Any] = {"stats": counts(fleet, agent.name, name)}
+            if "error" in facts:
+                metadata["error"] = facts["error"]
+            settings = {key: value for key, value in facts.items() if key != "error"}
+            found.append(Component("docker", name, _shown(agent), settings, metadata))
+    return ordered(found)
+
+
+def registries(agents: Iterable[Agent]) -> list[Component]:
+    """Every registry that an agent can ask."""
+    return ordered(
+        Component(str(one["type"]), str(one["name"]), _shown(agent), one.get("configuration") or {})
+        for agent in agents
+        for one in agent.facts.get("registries", ())
+    )
+
+
+def triggers(agents: Iterable[Agent]) -> list[Component]:
+    """Every notification and action."""
+    return ordered(
+        Component(one.type, one.name, one.agent, one.configuration)
+        for agent in agents
+        for one in of_agent(agent.name, agent.facts)
+    )
+
+
+def counts(fleet: Fleet, agent: str, watcher: str | None = None) -> dict[str, int]:
+    """How many containers an agent, or one watcher of it, has; how many run; how many images they are of."""
+    listings = [
+        entry.listing
+        for entry in fleet.entries
+        if entry.listing.identity.agent == agent and watcher in (None, entry.listing.identity.watcher)
+    ]
+    running = sum(listing.status == "running" for listing in listings)
+    images = len({listing.reference for listing in listings})
+    return {"total": len(listings), "running": running, "stopped": len(listings) - running, "images": images}
+
+
+def ordered(components: Iterable[Component]) -> list[Component]:
+    """By type, then name, then agent; the local agent first."""
+    return sorted(components, key=lambda one: (one.type, one.name, one.agent or ""))
+
+
+def _shown(agent: Agent) -> str | None:
+    return None if agent.name == LOCAL_AGENT else agent.name

@@ -1,0 +1,48 @@
+"""Components and agents, as the API shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain.agent import Agent
+from chalicelib.domain.component import Component
+from chalicelib.domain.trigger import Trigger, masked
+from chalicelib.wire import moment
+
+Json = dict[str, Any]
+
+
+def write(component: Component) -> Json:
+    """A component with its settings, its secrets masked."""
+    settings = masked(Trigger(component.type, component.name, configuration=component.configuration))
+    body: Json = {
+        "id": component.id,
+        "type": component.type,
+        "name": component.name,
+        "configuration": dict(settings),
+    }
+    if component.agent:
+        body["agent"] = component.agent
+    if component.metadata:
+        body["metadata"] = dict(component.metadata)
+    return body
+
+
+def write_agent(agent: Agent, counts: dict[str, int], now: datetime) -> Json:
+    """An executor, its host, and whether it has been heard of lately."""
+    facts = agent.facts
+    body = {
+        "name": agent.name,
+        "host": facts.get("host"),
+        "connected": agent.connected(now),
+        "version": facts.get("version"),
+        "os": facts.get("os"),
+        "arch": facts.get("arch"),
+        "cpus": facts.get("cpus"),
+        "logLevel": facts.get("logLevel"),
+        "lastSeen": moment.write_optional(agent.seen_at),
+        "containers": {name: counts[name] for name in ("total", "running", "stopped")},
+        "images": counts["images"],
+    }
+    return {name: value for name, value in body.items() if value is not None}
