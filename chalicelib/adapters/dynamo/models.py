@@ -194,6 +194,37 @@ class LimitModel(Model):
     expires_at = NumberAttribute()
 
 
+class OpenNotices(GlobalSecondaryIndex["OutboxModel"]):  # type: ignore[no-untyped-call]
+    """Notices that wait or were given up: `open_agent` is there only on those."""
+
+    class Meta:
+        index_name = "open"
+        projection = AllProjection()
+
+    open_agent = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+
+
+class OutboxModel(Model):
+    """What triggers are to be told, and, for a year, what they have been."""
+
+    class Meta:
+        table_name = "outbox"
+
+    agent = UnicodeAttribute(hash_key=True)
+    key = UnicodeAttribute(range_key=True)
+    state = UnicodeAttribute()
+    due_at = NumberAttribute()
+    attempts = NumberAttribute(default=0)
+    notice = BinaryAttribute(legacy_encoding=False)
+    owner = UnicodeAttribute(null=True)
+    lease_until = NumberAttribute(null=True)
+    last_error = UnicodeAttribute(null=True)
+    expires_at = NumberAttribute()
+    open_agent = UnicodeAttribute(null=True)
+    open_notices = OpenNotices()
+
+
 MODELS: tuple[type[Model], ...] = (
     AgentModel,
     ContainerModel,
@@ -208,6 +239,7 @@ MODELS: tuple[type[Model], ...] = (
     ReportModel,
     AccessModel,
     LimitModel,
+    OutboxModel,
 )
 
 _BARE_NAMES: dict[type[Model], str] = {model: model.Meta.table_name for model in MODELS}

@@ -1,0 +1,1 @@
+"""Delivery of messages, one module for each way there is."""

@@ -1,0 +1,177 @@
+"""Services told through Apprise: its own addresses, made from each type's options."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from apprise import Apprise, AppriseAsset, AppriseConfig, NotifyFormat
+
+from chalicelib.adapters.notify.guarded import resolve
+from chalicelib.adapters.notify.secrecy import option
+from chalicelib.domain.notice import Message
+from chalicelib.domain.trigger import Trigger
+from chalicelib.ports.notifications import NotSent
+
+_LOCAL = ("ntfy", "ntfys", "gotify", "gotifys", "json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos")
+_ASSET = AppriseAsset(app_id="Slipway", app_desc="Slipway", app_url="", http_redirects=False, secure_logging=True)
+
+
+def send(trigger: Trigger, message: Message) -> None:
+    """Deliver it to every address of the trigger. Raises NotSent when one of them fails."""
+    target = Apprise(asset=_ASSET)
+    for address in _addresses(trigger):
+        if not target.add(address):
+            raise NotSent("Apprise does not know an address of this form")
+    if option(trigger, "config"):
+        target.add(AppriseConfig(paths=str(option(trigger, "config")), asset=_ASSET))
+    for server in target:
+        if getattr(server, "host", None) and any(one in _LOCAL for one in _schemas(server)):
+            resolve(str(server.host), int(server.port or 443))
+    title = "" if option(trigger, "disabletitle") else message.title
+    with _listening() as said:
+        sent = target.notify(
+            body=message.body or message.title,
+            title=title,
+            body_format=NotifyFormat.TEXT,
+            tag=option(trigger, "tag") or "all",
+        )
+    if not sent:
+        raise NotSent("; ".join(said) or "there is nobody to tell")
+
+
+def _addresses(trigger: Trigger) -> list[str]:
+    if trigger.type == "apprise":
+        both = f"{option(trigger, 'url') or ''},{option(trigger, 'urls') or ''}"
+        return [one.strip() for one in both.split(",") if one.strip()]
+    return [_BY_TYPE[trigger.type](trigger)]
+
+
+def _discord(trigger: Trigger) -> str:
+    webhook, _, token = str(option(trigger, "url")).rstrip("/").rpartition("/")
+    botname = option(trigger, "botusername")
+    at = f"{_quoted(botname)}@" if botname else ""
+    extra = {"avatar_url": option(trigger, "botavatar"), "avatar": "no" if not option(trigger, "botavatar") else "yes"}
+    return f"discord://{at}{_quoted(webhook.rpartition('/')[2])}/{_quoted(token)}/{_query(extra | {'image': 'no'})}"
+
+
+def _googlechat(trigger: Trigger) -> str:
+    url = str(option(trigger, "url"))
+    return url + (f"&threadKey={_quoted(key)}" if (key := option(trigger, "threadkey")) else "")
+
+
+def _gotify(trigger: Trigger) -> str:
+    place, secure = _place(trigger)
+    priority = option(trigger, "priority")
+    named = {"priority": priority} if priority is not None else {}
+    return f"gotify{'s' if secure else ''}://{place}/{_quoted(option(trigger, 'token'))}{_query(named)}"
+
+
+def _ifttt(trigger: Trigger) -> str:
+    return f"ifttt://{_quoted(option(trigger, 'key'))}@{_quoted(option(trigger, 'event'))}"
+
+
+def _ntfy(trigger: Trigger) -> str:
+    place, secure = _place(trigger)
+    token, user = option(trigger, "auth.token"), option(trigger, "auth.user")
+    at = f"{_quoted(token)}@" if token else ""
+    if user:
+        at = f"{_quoted(user)}:{_quoted(option(trigger, 'auth.password') or '')}@"
+    named = {"priority": option(trigger, "priority") or None, "auth": "token" if token else None, "mode": "private"}
+    schema = "ntfys" if secure else "ntfy"
+    return f"{schema}://{at}{place}/{_quoted(option(trigger, 'topic'))}{_query(named | {'image': 'no'})}"
+
+
+def _pushover(trigger: Trigger) -> str:
+    names = ("sound", "priority", "retry", "expire")
+    named = {name: option(trigger, name) for name in names} | {"format": "html" if option(trigger, "html") else None}
+    device = f"/{_quoted(option(trigger, 'device'))}" if option(trigger, "device") else ""
+    return f"pover://{_quoted(option(trigger, 'user'))}@{_quoted(option(trigger, 'token'))}{device}{_query(named)}"
+
+
+def _slack(trigger: Trigger) -> str:
+    channel = str(option(trigger, "channel") or "")
+    if option(trigger, "url"):
+        return str(option(trigger, "url"))
+    where = f"/{_quoted(channel if channel[:1] in '#+@' else '#' + channel)}" if channel else ""
+    return f"slack://{_quoted(option(trigger, 'token'))}{where}{_query({'image': 'no', 'footer': 'no'})}"
+
+
+def _smtp(trigger: Trigger) -> str:
+    secure, port = option(trigger, "tls.enabled"), option(trigger, "port")
+    user = option(trigger, "user")
+    at = f"{_quoted(user)}:{_quoted(option(trigger, 'pass') or '')}@" if user else ""
+    named = {
+        "from": option(trigger, "from"),
+        "to": option(trigger, "to"),
+        "smtp": option(trigger, "host"),
+        "mode": "ssl" if secure else "starttls" if port == 587 else "insecure",
+        "verify": "yes" if option(trigger, "tls.verify") else "no",
+        "format": "text",
+    }
+    return f"mailto{'s' if secure or port == 587 else ''}://{at}{option(trigger, 'host')}:{port}{_query(named)}"
+
+
+def _telegram(trigger: Trigger) -> str:
+    style = "html" if option(trigger, "messageformat") == "HTML" else "markdown"
+    named = {"format": style, "image": "no", "detect": "no"}
+    return f"tgram://{option(trigger, 'bottoken')}/{_quoted(option(trigger, 'chatid'))}/{_query(named)}"
+
+
+_BY_TYPE: Mapping[str, Callable[[Trigger], str]] = {
+    "discord": _discord,
+    "googlechat": _googlechat,
+    "gotify": _gotify,
+    "ifttt": _ifttt,
+    "ntfy": _ntfy,
+    "pushover": _pushover,
+    "slack": _slack,
+    "smtp": _smtp,
+    "telegram": _telegram,
+}
+TYPES = ("apprise", *_BY_TYPE)
+
+
+def _place(trigger: Trigger) -> tuple[str, bool]:
+    """Host, port and path of a server's address, and whether it is https."""
+    parts = urlsplit(str(option(trigger, "url")))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise NotSent("its address must begin with http:// or https://")
+    return (parts.netloc + parts.path).rstrip("/"), parts.scheme == "https"
+
+
+def _quoted(value: Any) -> str:
+    return quote(str(value or ""), safe="")
+
+
+def _query(named: Mapping[str, Any]) -> str:
+    kept = {name: value for name, value in named.items() if value is not None}
+    return f"?{urlencode(kept, quote_via=quote)}" if kept else ""
+
+
+def _schemas(server: Any) -> tuple[str, ...]:
+    found = (server.protocol, server.secure_protocol)
+    return tuple(one for names in found for one in ((names,) if isinstance(names, str) else names or ()))
+
+
+@contextmanager
+def _listening() -> Iterator[list[str]]:
+    """What Apprise warns of in this thread; it says nothing elsewhere, for it may name what is secret."""
+    logger, said, here = logging.getLogger("apprise"), [], threading.get_ident()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == here and record.levelno >= logging.WARNING:
+                said.append(record.getMessage())
+
+    listener = Listener()
+    logger.propagate = False
+    logger.addHandler(listener)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(listener)

@@ -1,0 +1,107 @@
+"""HTTP to addresses an operator names: never to link-local or metadata addresses, and never where a redirect leads."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+import httpx
+
+from chalicelib.ports.notifications import NotSent
+
+TIMEOUT = 10.0
+_METADATA = frozenset({"100.100.100.200", "fd00:ec2::254", "fd20:ce::254", "168.63.129.16"})
+"""Where clouds answer anybody on the machine with its secrets, besides link-local addresses."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_MOST = 64 * 1024
+
+
+def refuse(address: str) -> str | None:
+    """Why nothing is sent to an address; None when it may be."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo or (None, None))[1]
+        if parsed in _NAT64:
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+        if inner is not None:
+            return refuse(str(inner))
+    if parsed.is_link_local or parsed.is_unspecified or parsed.is_multicast or str(parsed) in _METADATA:
+        return f"{parsed} is a link-local or metadata address, which is not told anything"
+    return None
+
+
+def resolve(host: str, port: int, *, allow_all: bool = False) -> str:
+    """An address of the host that may be told. Raises NotSent; one refused address is enough to refuse the host."""
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise NotSent(f"{host} cannot be found: {error}") from None
+    addresses = [str(one[4][0]) for one in found]
+    for address in addresses:
+        reason = None if allow_all else refuse(address)
+        if reason is not None:
+            raise NotSent(reason)
+    return addresses[0]
+
+
+class _Backend(httpcore.SyncBackend):
+    """Connects to the very address that was checked, so that a name cannot mean another one a moment later."""
+
+    def __init__(self, allow_all: bool) -> None:
+        self._allow_all = allow_all
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """A connection, or NotSent."""
+        address = resolve(host, port, allow_all=self._allow_all)
+        return super().connect_tcp(address, port, timeout, local_address, socket_options)
+
+
+class _Transport(httpx.HTTPTransport):
+    def __init__(self, proxy: str | None, allow_all: bool) -> None:
+        super().__init__(proxy=proxy)
+        self._pool._network_backend = _Backend(allow_all)
+
+
+def request(
+    method: str,
+    url: str,
+    *,
+    json: Any = None,
+    headers: dict[str, str] | None = None,
+    params: dict[str, str] | None = None,
+    auth: tuple[str, str] | None = None,
+    proxy: str | None = None,
+    allow_metadata: bool = False,
+) -> bytes:
+    """The answer's first 64 kB. Raises NotSent for every status but 2xx, a redirect included."""
+    try:
+        target = httpx.URL(url)
+        if target.scheme not in ("http", "https") or not target.host:
+            raise NotSent("its address must begin with http:// or https://")
+        if proxy and not allow_metadata:
+            resolve(target.host, target.port or 443)
+        with (
+            httpx.Client(transport=_Transport(proxy, allow_metadata), timeout=TIMEOUT, trust_env=False) as client,
+            client.stream(method, target, json=json, headers=headers, params=params, auth=auth) as response,
+        ):
+            answer = b""
+            for part in response.iter_bytes():
+                answer += part
+                if len(answer) >= _MOST:
+                    break
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise NotSent(f"it does not answer: {type(error).__name__} {error}") from None
+    if not response.is_success:
+        where = " (redirects are not followed)" if response.is_redirect else ""
+        raise NotSent(f"it answered {response.status_code}{where}: {answer[:200].decode(errors='replace')}")
+    return answer[:_MOST]

@@ -1,0 +1,43 @@
+"""What a trigger must not give away, taken out of whatever others say about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from chalicelib.domain.trigger import MASK, Trigger
+from chalicelib.domain.trigger_options import secrets
+
+_SHORTEST = 4
+_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
+
+
+def scrubbed(text: str, trigger: Trigger) -> str:
+    """The text with every secret of the trigger masked, also in pieces of a URL and percent-encoded."""
+    for secret in sorted(set(_forms(trigger)), key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return _USER_INFO.sub(rf"\g<scheme>{MASK}@", text)
+
+
+def option(trigger: Trigger, name: str) -> Any:
+    """One option's value; a dot leads into what its first part holds."""
+    outer, dot, inner = name.partition(".")
+    value = trigger.configuration.get(outer)
+    return value.get(inner) if dot and isinstance(value, Mapping) else None if dot else value
+
+
+def _forms(trigger: Trigger) -> Iterator[str]:
+    for name in secrets(trigger.type):
+        value = option(trigger, name)
+        if not value:
+            continue
+        for whole in re.split(r"[,\s]+", str(value)):
+            parts = urlsplit(whole) if "://" in whole else None
+            pieces = re.split(r"[/?&=]", f"{parts.path}?{parts.query}") if parts else []
+            pieces += [parts.username or "", parts.password or ""] if parts else []
+            long = [piece for piece in pieces if len(piece) >= 2 * _SHORTEST]
+            for secret in (whole, *long):
+                if len(secret) >= _SHORTEST:
+                    yield from (secret, quote(secret, safe=""), unquote(secret))

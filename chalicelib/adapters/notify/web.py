@@ -1,0 +1,98 @@
+"""Services told by one JSON request of their own: http, Matrix, Mattermost, Rocket.Chat and Teams."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from chalicelib.adapters.notify import guarded
+from chalicelib.adapters.notify.secrecy import option
+from chalicelib.domain.notice import Message
+from chalicelib.domain.trigger import Trigger
+from chalicelib.ports.notifications import NotSent
+from chalicelib.wire import json
+
+
+def http(trigger: Trigger, message: Message) -> None:
+    """The containers' documents as they are: one object, or a list for a batch; as query parameters with GET."""
+    get = option(trigger, "method") == "GET"
+    headers = {"Idempotency-Key": message.key}
+    user, password = option(trigger, "auth.user"), option(trigger, "auth.password")
+    if option(trigger, "auth.bearer"):
+        headers["Authorization"] = f"Bearer {option(trigger, 'auth.bearer')}"
+    whole: Any = list(message.documents) if message.batch else next(iter(message.documents), {})
+    if message.event != "update-available" and not message.batch:
+        whole = {**whole, "event": message.event.value, "title": message.title, "body": message.body}
+    names = [str(document.get("name", "")) for document in message.documents]
+    guarded.request(
+        str(option(trigger, "method") or "POST"),
+        str(option(trigger, "url")),
+        json=None if get else whole,
+        params={"event": message.event.value, "name": ",".join(names)} if get else None,
+        headers=headers,
+        auth=(str(user), str(password or "")) if user and not option(trigger, "auth.bearer") else None,
+        proxy=option(trigger, "proxy"),
+        allow_metadata=bool(option(trigger, "allowmetadata")),
+    )
+
+
+def matrix(trigger: Trigger, message: Message) -> None:
+    """`PUT …/send/m.room.message/{key}`: the server itself drops a second one of the same key (client-server API)."""
+    room = quote(str(option(trigger, "roomid")), safe="")
+    url = f"{_plain(trigger)}/_matrix/client/v3/rooms/{room}/send/m.room.message/{message.key}"
+    body = {"msgtype": option(trigger, "msgtype") or "m.notice", "body": _text(trigger, message)}
+    guarded.request("PUT", url, json=body, headers={"Authorization": f"Bearer {option(trigger, 'accesstoken')}"})
+
+
+def mattermost(trigger: Trigger, message: Message) -> None:
+    """An incoming webhook."""
+    named = {"channel": "channel", "username": "username", "icon_url": "icon"}
+    guarded.request("POST", _plain(trigger), json={"text": _text(trigger, message, bold="**")} | _named(trigger, named))
+
+
+def rocketchat(trigger: Trigger, message: Message) -> None:
+    """`chat.postMessage` of its API with a user's token; an incoming webhook when there is none."""
+    named = {"channel": "channel", "alias": "alias", "avatar": "avatar", "emoji": "emoji"}
+    body = {"text": _text(trigger, message, bold="*")} | _named(trigger, named)
+    token, user = option(trigger, "auth.token"), option(trigger, "user.id")
+    if not token:
+        guarded.request("POST", _plain(trigger), json=body)
+        return
+    headers = {"X-Auth-Token": str(token), "X-User-Id": str(user or "")}
+    answer = guarded.request("POST", f"{_plain(trigger)}/api/v1/chat.postMessage", json=body, headers=headers)
+    if b'"success":false' in answer.replace(b" ", b""):
+        raise NotSent("Rocket.Chat refused it")
+
+
+def teams(trigger: Trigger, message: Message) -> None:
+    """An adaptive card, for a workflow's or a connector's webhook."""
+    blocks = [{"type": "TextBlock", "text": message.body, "wrap": True}]
+    if not option(trigger, "disabletitle"):
+        blocks.insert(0, {"type": "TextBlock", "text": message.title, "wrap": True, "weight": "Bolder"})
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": option(trigger, "cardversion") or "1.4",
+        "body": blocks,
+    }
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    guarded.request("POST", _plain(trigger), json={"type": "message", "attachments": [attachment]})
+
+
+def documents(message: Message) -> bytes:
+    """What programs are handed: one document, or a list for a batch."""
+    return json.dumps(list(message.documents) if message.batch else next(iter(message.documents), {}))
+
+
+def _plain(trigger: Trigger) -> str:
+    return str(option(trigger, "url")).rstrip("/")
+
+
+def _named(trigger: Trigger, names: dict[str, str]) -> dict[str, Any]:
+    return {member: value for member, name in names.items() if (value := option(trigger, name)) is not None}
+
+
+def _text(trigger: Trigger, message: Message, bold: str = "") -> str:
+    if option(trigger, "disabletitle"):
+        return message.body
+    return f"{bold}{message.title}{bold}\n\n{message.body}"

@@ -1,0 +1,137 @@
+"""A notice: what one trigger is to be told of one event, kept until it has been delivered or given up."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from chalicelib.domain.container import Container, Identity
+
+ATTEMPTS = 5
+"""After this many failures a notice is given up: it stays listed, and is tried again only when somebody asks."""
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(minutes=5)
+LEASE = timedelta(minutes=2)
+"""How long a sender has to say what became of a notice before another may send it."""
+SETTLING = timedelta(seconds=1)
+"""Notices that go out together wait this long for each other."""
+KEPT = timedelta(days=365)
+"""How long a delivered notice is remembered, so that nobody is told the same again."""
+
+
+class Event(StrEnum):
+    """What can be told."""
+
+    UPDATE_AVAILABLE = "update-available"
+    UPDATE_APPLIED = "update-applied"
+    UPDATE_FAILED = "update-failed"
+    SECURITY_ALERT = "security-alert"
+    AGENT_DISCONNECT = "agent-disconnect"
+    CONTAINER_REPORT = "container-report"
+    """How a container stands now, for triggers that mirror states instead of telling news (mqtt)."""
+
+
+class NoticeState(StrEnum):
+    """Waiting until delivered; dead after too many failures; void when it was no longer true when its time came."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One entry of the outbox. `key` names it for ever: the same news to the same trigger has the same key."""
+
+    key: str
+    agent: str
+    """Whose trigger it is for."""
+    trigger: str
+    """The trigger's `type.name`."""
+    event: Event
+    group: str
+    """What has the same group goes out as one message."""
+    created_at: datetime
+    due_at: datetime
+    identity: Identity | None = None
+    mark: str = ""
+    """Of the candidate it is about."""
+    content: Mapping[str, Any] = field(default_factory=dict)
+    """What it tells, opaque here: the container's document and facts, spelled out in `wire.notice`."""
+    digest: bool = False
+    """Whether it was kept for later, and must still be true then."""
+    state: NoticeState = NoticeState.WAITING
+    attempts: int = 0
+    last_error: str | None = None
+    owner: str | None = None
+    lease_until: datetime | None = None
+
+    def free(self, now: datetime) -> bool:
+        """Whether it is due and nobody is sending it."""
+        if self.state is not NoticeState.WAITING or self.due_at > now:
+            return False
+        return self.lease_until is None or self.lease_until < now
+
+    def delivered(self) -> Notice:
+        """It has gone out."""
+        return replace(self, state=NoticeState.DELIVERED, last_error=None)
+
+    def void(self) -> Notice:
+        """It is no longer true."""
+        return replace(self, state=NoticeState.VOID)
+
+    def failed(self, error: str, now: datetime) -> Notice:
+        """It could not be sent: due again later and later, until it is given up."""
+        attempts = self.attempts + 1
+        pause = min(FIRST_PAUSE * 2 ** (attempts - 1), LONGEST_PAUSE)
+        state = NoticeState.DEAD if attempts >= ATTEMPTS else NoticeState.WAITING
+        return replace(self, attempts=attempts, last_error=error[:500], state=state, due_at=now + pause)
+
+    def again(self, now: datetime) -> Notice:
+        """Given up, and now asked for once more."""
+        return replace(self, state=NoticeState.WAITING, attempts=0, due_at=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What goes out: text for people, documents for programs. `key` is the same whenever this very message is sent."""
+
+    key: str
+    event: Event
+    title: str
+    body: str
+    documents: Sequence[Mapping[str, Any]] = ()
+    batch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Which events are told at all. Actions and mirrors are no matter of these."""
+
+    enabled: frozenset[Event] = frozenset(
+        {Event.UPDATE_AVAILABLE, Event.UPDATE_APPLIED, Event.UPDATE_FAILED, Event.SECURITY_ALERT}
+    )
+
+    def allow(self, event: Event) -> bool:
+        """Whether anybody is told."""
+        return event is Event.CONTAINER_REPORT or event in self.enabled
+
+
+def key_of(*parts: object) -> str:
+    """A name made of these parts: the same parts give the same name, and no others do."""
+    return hashlib.sha256("\n".join(f"{len(str(part))}:{part}" for part in parts).encode()).hexdigest()[:40]
+
+
+def mark_of(container: Container) -> str:
+    """Tells candidates apart; what has once been applied is new again when it comes back."""
+    result, update = container.result, container.update
+    digest = result.digest if result else None
+    created = result.created if result and digest is None else None
+    return key_of(
+        result.tag if result else None, digest, created, update.kind, update.remote_value, container.applied_at
+    )

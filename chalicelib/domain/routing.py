@@ -1,0 +1,54 @@
+"""Which triggers serve a container and from which update on: labels by category first, then the trigger's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from chalicelib.domain.container import UpdateKind
+from chalicelib.domain.labels import label
+from chalicelib.domain.threshold import accepts
+from chalicelib.domain.trigger import Trigger, serving
+from chalicelib.domain.trigger_options import ACTION_TYPES
+
+
+def is_action(trigger: Trigger) -> bool:
+    """Whether it acts on containers; the others tell."""
+    return trigger.type in ACTION_TYPES
+
+
+def listed(trigger: Trigger, labels: Mapping[str, str]) -> bool:
+    """Whether a label asks for this trigger by name."""
+    include = _include(trigger, labels)
+    return bool(include and serving([trigger], include, None))
+
+
+def served(triggers: Iterable[Trigger], labels: Mapping[str, str]) -> list[Trigger]:
+    """Those a container's labels leave, each with the threshold that holds for it."""
+    found = []
+    for trigger in triggers:
+        found += serving([trigger], _include(trigger, labels), _exclude(trigger, labels))
+    return found
+
+
+def automatic(trigger: Trigger, labels: Mapping[str, str]) -> bool:
+    """Whether it runs without being asked: always, never, or only for containers that name it."""
+    auto = str(trigger.configuration.get("auto", "true"))
+    return auto == "true" or (auto == "oninclude" and listed(trigger, labels))
+
+
+def passes(trigger: Trigger, update: UpdateKind) -> bool:
+    """Whether an update is worth it to this trigger."""
+    return accepts(str(trigger.configuration.get("threshold", "all")), update)
+
+
+def _include(trigger: Trigger, labels: Mapping[str, str]) -> str | None:
+    return label(labels, f"{_category(trigger)}.include") or label(labels, "trigger.include")
+
+
+def _exclude(trigger: Trigger, labels: Mapping[str, str]) -> str | None:
+    both = (label(labels, f"{_category(trigger)}.exclude"), label(labels, "trigger.exclude"))
+    return ",".join(one for one in both if one) or None
+
+
+def _category(trigger: Trigger) -> str:
+    return "action" if is_action(trigger) else "notification"

@@ -1,0 +1,68 @@
+"""Telling people and programs: the outbox notices wait in, and whoever delivers them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from chalicelib.domain.container import Container
+from chalicelib.domain.errors import SlipwayError
+from chalicelib.domain.notice import Message, Notice
+from chalicelib.domain.trigger import Trigger
+
+
+class NotSent(SlipwayError):
+    """A message could not be sent; says why without any secret of the trigger. Another attempt may help."""
+
+
+class Outbox(Protocol):
+    """Notices by agent and key. Every change of one is conditional on the state before."""
+
+    def put(self, notice: Notice) -> bool:
+        """Add it; False when its key is known already, whatever became of that one."""
+        ...
+
+    def open(self, agent: str) -> list[Notice]:
+        """Those of an agent that wait or were given up, oldest first."""
+        ...
+
+    def get(self, agent: str, key: str) -> Notice | None:
+        """One notice, whatever became of it."""
+        ...
+
+    def claim(self, notice: Notice, owner: str, now: datetime, until: datetime) -> Notice | None:
+        """Take it for sending until then; None when somebody else has, or it waits no more."""
+        ...
+
+    def settle(self, notice: Notice) -> bool:
+        """Store what became of a claimed one, and free it; False when the claim was lost."""
+        ...
+
+    def revive(self, notice: Notice) -> bool:
+        """Let one that was given up wait again; False when it was not given up."""
+        ...
+
+    def remove(self, agent: str, key: str) -> None:
+        """Forget one that was given up."""
+        ...
+
+
+class Sender(Protocol):
+    """Delivers messages by every type of trigger."""
+
+    def send(self, trigger: Trigger, message: Message) -> None:
+        """Deliver it. Raises NotSent."""
+        ...
+
+
+class Author(Protocol):
+    """Puts into words, and into documents, what has happened."""
+
+    def content(self, container: Container | None, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a notice about it keeps; facts are in words with underscores. Holds no secret."""
+        ...
+
+    def write(self, trigger: Trigger, notices: Sequence[Notice], key: str) -> Message:
+        """The message that tells all of these at once."""
+        ...

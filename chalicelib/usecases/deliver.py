@@ -1,0 +1,82 @@
+"""Deliver what waits in the outbox: the same code wherever it runs, beside an engine or on a queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from chalicelib.domain.container import Container, Identity
+from chalicelib.domain.notice import LEASE, Notice, key_of, mark_of
+from chalicelib.domain.trigger import Trigger
+from chalicelib.ports.clock import Clock
+from chalicelib.ports.notifications import Author, NotSent, Outbox, Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """One sender. `current` answers what a container is now; `gave_up` is told of every notice nobody will send."""
+
+    triggers: Iterable[Trigger]
+    outbox: Outbox
+    author: Author
+    sender: Sender
+    clock: Clock
+    current: Callable[[Identity], Container | None]
+    gave_up: Callable[[Notice], object]
+
+    def due(self, agent: str) -> int:
+        """Send all that is due for an agent's triggers; how many messages went out.
+
+        A notice is claimed, sent, and then settled. Whoever dies in between leaves a claim that runs out: it is sent
+        again, under the same key.
+        """
+        now = self.clock.now()
+        groups: dict[str, list[Notice]] = {}
+        for notice in self.outbox.open(agent):
+            if notice.free(now):
+                groups.setdefault(notice.group, []).append(notice)
+        return sum(self._group(sorted(notices, key=lambda one: one.key)) for notices in groups.values())
+
+    def _group(self, notices: list[Notice]) -> int:
+        now = self.clock.now()
+        owner = self.clock.new_id()
+        claimed: list[Notice] = []
+        for notice in notices:
+            mine = self.outbox.claim(notice, owner, now, now + LEASE)
+            if mine is None and not claimed:
+                return 0
+            if mine is not None and not self._outdated(mine):
+                claimed.append(mine)
+        if not claimed:
+            return 0
+        trigger = next((one for one in self.triggers if one.id == claimed[0].trigger), None)
+        try:
+            if trigger is None:
+                raise NotSent(f"there is no trigger {claimed[0].trigger} any more")
+            self.sender.send(trigger, self.author.write(trigger, claimed, _key(claimed)))
+        except NotSent as error:
+            self._failed(claimed, str(error))
+            return 0
+        for notice in claimed:
+            self.outbox.settle(notice.delivered())
+        return 1
+
+    def _outdated(self, notice: Notice) -> bool:
+        """What was kept for later is sent only when the container still has that candidate."""
+        if not notice.digest or notice.identity is None:
+            return False
+        container = self.current(notice.identity)
+        if container is not None and container.candidate is not None and mark_of(container) == notice.mark:
+            return False
+        self.outbox.settle(notice.void())
+        return True
+
+    def _failed(self, notices: list[Notice], error: str) -> None:
+        for notice in notices:
+            after = notice.failed(error, self.clock.now())
+            if self.outbox.settle(after) and after.state.value == "dead":
+                self.gave_up(after)
+
+
+def _key(notices: list[Notice]) -> str:
+    return notices[0].key if len(notices) == 1 else key_of(*(notice.key for notice in notices))

@@ -1,0 +1,158 @@
+"""Say what has happened to every trigger that wants to know: into the outbox, once for each piece of news."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from chalicelib.domain.container import Container, Identity
+from chalicelib.domain.notice import SETTLING, Event, Notice, Rules, key_of, mark_of
+from chalicelib.domain.operation import Operation, Phase
+from chalicelib.domain.routing import automatic, is_action, passes, served
+from chalicelib.domain.trigger import Trigger
+from chalicelib.ports.clock import Clock
+from chalicelib.ports.notifications import Author, Outbox
+
+MIRRORS = ("mqtt",)
+"""Types that show how containers stand, all of them, whatever there is to tell."""
+_REMEMBERED = 50_000
+
+
+@dataclass(slots=True)
+class Notify:
+    """One executor's voice. `offered` says whether a candidate is held back by no policy; `next_digest` when a trigger
+    with that cron expression sends what it has collected."""
+
+    agent: str
+    triggers: Sequence[Trigger]
+    outbox: Outbox
+    author: Author
+    clock: Clock
+    offered: Callable[[Container], bool]
+    next_digest: Callable[[str, datetime], datetime]
+    rules: Rules = field(default_factory=Rules)
+    _told: set[str] = field(default_factory=set)
+    _shown: dict[tuple[str, Identity], str] = field(default_factory=dict)
+
+    def checked(self, containers: Iterable[Container]) -> int:
+        """Containers as a check has left them: tell of candidates, show states. How many notices are new.
+
+        To be called after every check with all that were checked: what was told is not told again, and what a crash
+        kept from being told is told now.
+        """
+        found = list(containers)
+        scan = self.clock.new_id()
+        count = sum(self._show(container, scan) for container in found)
+        if not self.rules.allow(Event.UPDATE_AVAILABLE):
+            return count
+        waiting = [one for one in found if one.candidate is not None and self.offered(one)]
+        return count + sum(self._available(container, scan) for container in waiting)
+
+    def ended(self, operation: Operation, container: Container | None) -> int:
+        """An operation's end, however often it is told."""
+        good = operation.phase is Phase.SUCCEEDED
+        facts = {
+            "from": operation.from_version,
+            "to": operation.to_version,
+            "error": operation.last_error or operation.rollback_reason,
+            "operation": operation.id,
+        }
+        event = Event.UPDATE_APPLIED if good else Event.UPDATE_FAILED
+        return self._tell(event, container, facts, operation.identity, operation.id)
+
+    def security_alert(self, container: Container, details: str, report: str) -> int:
+        """A scan found what should alarm somebody. `report` names the finding: the same one is told once."""
+        return self._tell(Event.SECURITY_ALERT, container, {"details": details}, container.identity, report)
+
+    def agent_disconnected(self, agent: str, since: datetime) -> int:
+        """An agent has fallen silent; told once for each silence."""
+        facts = {"agent": agent, "since": since.isoformat(timespec="seconds")}
+        return self._tell(Event.AGENT_DISCONNECT, None, facts, None, f"{agent} {since.isoformat()}")
+
+    def _available(self, container: Container, scan: str) -> int:
+        mark = mark_of(container)
+        count = 0
+        for trigger in self._telling(container):
+            if not passes(trigger, container.update):
+                continue
+            again = "" if trigger.configuration.get("once", True) else scan
+            key = key_of(trigger.id, container.identity, Event.UPDATE_AVAILABLE, mark, again)
+            mode = str(trigger.configuration.get("mode", "simple"))
+            for part in ("batch", "digest") if mode == "batch+digest" else (mode,):
+                count += self._put(
+                    trigger, Event.UPDATE_AVAILABLE, container, key if part == mode else key_of(key, part), scan, part,
+                    mark=mark,
+                )  # fmt: skip
+        return count
+
+    def _show(self, container: Container, scan: str) -> int:
+        count = 0
+        for trigger in self._telling(container, mirrors=True):
+            content = self.author.content(container, {})
+            mark = key_of(sorted(map(str, content.items())))
+            if self._shown.get((trigger.id, container.identity)) == mark:
+                continue
+            key = key_of(trigger.id, container.identity, Event.CONTAINER_REPORT, scan)
+            count += self._put(trigger, Event.CONTAINER_REPORT, container, key, scan, "simple", mark=mark)
+            self._shown[trigger.id, container.identity] = mark
+        return count
+
+    def _tell(
+        self, event: Event, container: Container | None, facts: Mapping[str, Any], of: Identity | None, news: str
+    ) -> int:
+        if not self.rules.allow(event):
+            return 0
+        count = 0
+        for trigger in self._telling(container):
+            key = key_of(trigger.id, of, event, news)
+            count += self._put(trigger, event, container, key, key, "simple", facts=facts, identity=of)
+        return count
+
+    def _telling(self, container: Container | None, *, mirrors: bool = False) -> list[Trigger]:
+        """The notification triggers that tell of this container by themselves."""
+        labels = container.labels if container is not None else {}
+        ours = [one for one in self.triggers if not is_action(one) and (one.type in MIRRORS) == mirrors]
+        return [one for one in served(ours, labels) if automatic(one, labels)]
+
+    def _put(
+        self,
+        trigger: Trigger,
+        event: Event,
+        container: Container | None,
+        key: str,
+        scan: str,
+        mode: str,
+        *,
+        facts: Mapping[str, Any] | None = None,
+        mark: str = "",
+        identity: Identity | None = None,
+    ) -> int:
+        if key in self._told:
+            return 0
+        now = self.clock.now()
+        group, due = key, now
+        if mode == "batch":
+            group, due = key_of(trigger.id, scan), now + SETTLING
+        if mode == "digest":
+            due = self.next_digest(str(trigger.configuration.get("digestcron", "0 8 * * *")), now)
+            group = key_of(trigger.id, "digest", due)
+        notice = Notice(
+            key=key,
+            agent=self.agent,
+            trigger=trigger.id,
+            event=event,
+            group=group,
+            created_at=now,
+            due_at=due,
+            identity=container.identity if container is not None else identity,
+            mark=mark,
+            content=self.author.content(container, facts or {}),
+            digest=mode == "digest",
+        )
+        new = self.outbox.put(notice)
+        if len(self._told) > _REMEMBERED:
+            self._told.clear()
+        self._told.add(key)
+        return int(new)

@@ -1,0 +1,327 @@
+"""Notices over a real store: told once, delivered at least once and at most twice, retried, given up, listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.adapters.dynamo.outbox import DynamoOutbox
+from chalicelib.domain.container import NO_UPDATE, Container, Identity
+from chalicelib.domain.notice import Event, Notice, NoticeState, Rules
+from chalicelib.domain.operation import Operation, Phase
+from chalicelib.domain.trigger import Trigger
+from chalicelib.domain.trigger_settings import read
+from chalicelib.usecases.deliver import Deliver
+from chalicelib.usecases.notify import Notify
+from chalicelib.wire.notice import Words
+from tests.builders.api import Api
+from tests.builders.containers import NOW, container, with_update
+from tests.fakes.notifications import Deaths, FakeSender, Killed, Mortal
+from tests.fakes.services import StillClock
+
+WEB = with_update(container("web"))
+DB = with_update(container("db"), "2.0.0", "major")
+
+
+def triggers(**variables: str) -> tuple[Trigger, ...]:
+    found = read({f"DD_NOTIFICATION_{name.upper()}": value for name, value in variables.items()})
+    assert not found.problems
+    return found.triggers
+
+
+NTFY = triggers(ntfy_one_topic="news")
+
+
+class Site:
+    """One executor: what it tells, and what its sender does."""
+
+    def __init__(self, api: Api, configured: tuple[Trigger, ...] = NTFY, deaths: Deaths | None = None) -> None:
+        self.clock: StillClock = api.services.clock  # type: ignore[assignment]
+        _ = api.services.tables
+        self.outbox: Any = DynamoOutbox()
+        self.sender: Any = FakeSender()
+        self.containers: dict[Identity, Container] = {}
+        self.given_up: list[Notice] = []
+        deaths = deaths or Deaths(None, late=False)
+        self.notify = Notify(
+            "local",
+            configured,
+            Mortal(self.outbox, deaths),  # type: ignore[arg-type]
+            Words(),
+            self.clock,
+            offered=lambda _: True,
+            next_digest=lambda _cron, now: now.replace(hour=20, minute=0),
+        )
+        self.deliver = Deliver(
+            configured,
+            Mortal(self.outbox, deaths),  # type: ignore[arg-type]
+            Words(),
+            Mortal(self.sender, deaths),  # type: ignore[arg-type]
+            self.clock,
+            self.containers.get,
+            self.given_up.append,
+        )
+
+    def scan(self, *found: Container) -> None:
+        self.containers.update({one.identity: one for one in found})
+        self.notify.checked(found)
+
+    def send(self, after: timedelta = timedelta(0)) -> int:
+        self.clock.at += after
+        return self.deliver.due("local")
+
+    @property
+    def keys(self) -> list[str]:
+        return [message.key for _, message in self.sender.arrived]
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        return [(message.event.value, message.title) for _, message in self.sender.arrived]
+
+
+def test_a_candidate_is_told_once_however_often_it_is_seen_and_by_whomever(api: Api) -> None:
+    for _ in range(3):
+        site = Site(api)
+        site.scan(WEB)
+        site.scan(WEB)
+        site.send()
+    assert Site(api).outbox.open("local") == []
+    first = Site(api)
+    first.scan(WEB)
+    assert first.send() == 0
+
+
+def test_the_words_are_those_of_the_contract(api: Api) -> None:
+    site = Site(api)
+    site.scan(replace(WEB, result=replace(WEB.result, link="https://example.com/1.3.0")))  # type: ignore[type-var]
+    site.send()
+    ((name, message),) = site.sender.arrived
+    assert name == "ntfy.one"
+    assert message.title == "New tag found for container web"
+    assert message.body == (
+        "Container web running with tag 1.2.3 can be updated to tag 1.3.0\nhttps://example.com/1.3.0"
+    )
+
+
+def test_another_candidate_is_news_again(api: Api) -> None:
+    site = Site(api)
+    site.scan(WEB)
+    site.scan(with_update(container("web"), "1.4.0"))
+    site.send()
+    assert len(site.keys) == 2
+
+
+def test_the_same_candidate_is_news_again_once_it_had_been_applied(api: Api) -> None:
+    site = Site(api)
+    site.scan(WEB)
+    site.send()
+    site.scan(replace(WEB, applied_at=NOW + timedelta(hours=1)))
+    site.send()
+    assert len(site.keys) == 2
+
+
+def test_without_once_every_scan_tells(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_once="false"))
+    site.scan(WEB)
+    site.scan(WEB)
+    site.send()
+    assert len(set(site.keys)) == 2
+
+
+def test_a_threshold_keeps_larger_steps_back(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_threshold="minor"))
+    site.scan(WEB, DB)
+    site.send()
+    assert [title for _, title in site.told] == ["New tag found for container web"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ({}, 1),
+        ({"dd.trigger.include": "ntfy.one"}, 1),
+        ({"dd.trigger.include": "ntfy.one:patch"}, 0),
+        ({"dd.trigger.include": "slack.other"}, 0),
+        ({"dd.trigger.exclude": "one"}, 0),
+        ({"dd.notification.exclude": "NTFY.ONE"}, 0),
+        ({"dd.action.include": "docker.local"}, 1),
+        ({"dd.action.exclude": "ntfy.one"}, 1),
+        ({"wud.trigger.include": "other"}, 0),
+    ],
+)
+def test_labels_say_who_is_told(api: Api, labels: dict[str, str], told: int) -> None:
+    site = Site(api)
+    site.scan(replace(WEB, labels=labels))
+    assert site.send() == told
+
+
+def test_a_trigger_that_is_not_automatic_tells_only_of_containers_that_name_it(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_auto="oninclude"))
+    site.scan(WEB, replace(DB, labels={"dd.notification.include": "one"}))
+    site.send()
+    assert [title for _, title in site.told] == ["New tag found for container db"]
+
+
+def test_a_batch_is_one_message_for_a_scan(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_mode="batch"))
+    site.scan(WEB, DB)
+    assert site.send(timedelta(seconds=2)) == 1
+    ((_, message),) = site.sender.arrived
+    assert message.title == "2 updates available"
+    assert sorted(message.body.splitlines()) == ["- db: 1.2.3 -> 2.0.0", "- web: 1.2.3 -> 1.3.0"]
+    site.scan(WEB, DB, with_update(container("cache")))
+    site.send(timedelta(seconds=2))
+    assert site.told[1:] == [("update-available", "1 updates available")]
+
+
+def test_a_digest_waits_for_its_hour_and_tells_only_what_is_still_true(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_mode="digest"))
+    site.scan(WEB, DB)
+    assert site.send(timedelta(hours=1)) == 0
+    site.containers[DB.identity] = replace(DB, update=NO_UPDATE, candidate=None)
+    assert site.send(timedelta(hours=8)) == 1
+    ((_, message),) = site.sender.arrived
+    assert message.body == "- web: 1.2.3 -> 1.3.0"
+
+
+def ended(phase: Phase, **facts: Any) -> Operation:
+    at = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    return Operation("op-1", WEB.identity, WEB.id, at, at, phase, from_version="1.2.3", to_version="1.3.0", **facts)
+
+
+def test_the_end_of_an_update_is_told_once(api: Api) -> None:
+    site = Site(api)
+    for _ in range(2):
+        site.notify.ended(ended(Phase.SUCCEEDED), WEB)
+        site.notify.ended(ended(Phase.SUCCEEDED), WEB)
+    site.send()
+    assert site.told == [("update-applied", "Container web updated")]
+
+
+def test_a_failed_update_says_why(api: Api) -> None:
+    site = Site(api)
+    site.notify.ended(ended(Phase.ROLLED_BACK, reason_code="health_gate_failed"), WEB)
+    site.send()
+    assert site.sender.arrived[0][1].body == "Container web still runs 1.2.3\nHealth check failed"
+
+
+def test_a_rule_that_is_off_keeps_an_event_to_itself(api: Api) -> None:
+    site = Site(api)
+    assert site.notify.agent_disconnected("edge", NOW) == 0
+    site.notify.rules = Rules(frozenset({Event.AGENT_DISCONNECT}))
+    assert site.notify.agent_disconnected("edge", NOW) == 1
+    assert site.notify.agent_disconnected("edge", NOW) == 0
+    site.scan(WEB)
+    site.send()
+    assert site.told == [("agent-disconnect", "Agent edge disconnected")]
+
+
+def test_a_security_alert_is_told_once_for_each_finding(api: Api) -> None:
+    site = Site(api)
+    for report in ("scan-1", "scan-1", "scan-2"):
+        site.notify.security_alert(WEB, "2 critical", report)
+    site.send()
+    assert [message.body for _, message in site.sender.arrived] == ["2 critical", "2 critical"]
+
+
+def test_a_failure_is_tried_again_later_and_later_then_given_up(api: Api) -> None:
+    site = Site(api)
+    site.scan(WEB)
+    site.sender.error = "it answered 503"
+    waits = []
+    for _ in range(5):
+        site.send()
+        (notice,) = site.outbox.open("local")
+        waits.append((notice.due_at - site.clock.at).total_seconds())
+        assert notice.last_error == "it answered 503"
+        assert site.send(timedelta(seconds=waits[-1] - 1)) == 0
+        site.clock.at += timedelta(seconds=1)
+    assert waits == [30, 60, 120, 240, 300]
+    (notice,) = site.outbox.open("local")
+    assert (notice.state, notice.attempts) == (NoticeState.DEAD, 5)
+    assert [one.key for one in site.given_up] == [notice.key]
+    site.sender.error = None
+    assert site.send(timedelta(days=1)) == 0
+    assert site.outbox.revive(notice.again(site.clock.at))
+    assert site.send() == 1
+    assert site.outbox.open("local") == []
+
+
+def test_a_trigger_that_fails_does_not_hold_up_another(api: Api) -> None:
+    site = Site(api, (*NTFY, *triggers(slack_team_token="xoxb-1-2-3")))
+    site.scan(WEB)
+
+    class Picky(FakeSender):
+        def send(self, trigger: Trigger, message: Any) -> None:
+            self.error = "no" if trigger.type == "ntfy" else None
+            super().send(trigger, message)
+
+    site.deliver = replace(site.deliver, sender=Picky(site.sender.arrived))
+    site.send()
+    assert [name for name, _ in site.sender.arrived] == ["slack.team"]
+
+
+def test_what_one_sender_holds_no_other_sends_until_it_lets_go(api: Api) -> None:
+    site, other = Site(api), Site(api)
+    site.scan(WEB)
+    (notice,) = site.outbox.open("local")
+    now = site.clock.at
+    assert site.outbox.claim(notice, "one", now, now + timedelta(minutes=2)) is not None
+    assert site.outbox.claim(notice, "two", now, now + timedelta(minutes=2)) is None
+    assert other.send() == 0
+    assert other.send(timedelta(minutes=3)) == 1
+
+
+def live(site: Site, containers: list[Container]) -> None:
+    """A scan and two rounds of sending, as an executor's life has them."""
+    site.scan(*containers)
+    site.send(timedelta(seconds=2))
+    site.notify.ended(ended(Phase.SUCCEEDED), WEB)
+    site.send()
+
+
+def steps_of(api: Api, configured: tuple[Trigger, ...]) -> int:
+    deaths = Deaths(None, late=False)
+    live(Site(api, configured, deaths), [WEB, DB])
+    return deaths.steps
+
+
+@pytest.mark.parametrize("mode", ["simple", "batch"])
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_a_sender_killed_at_any_step_delivers_all_and_nothing_more_than_twice(
+    api: Api, mode: str, late: bool, fresh: Callable[[], None]
+) -> None:
+    configured = triggers(ntfy_one_topic="news", ntfy_one_mode=mode)
+    steps = steps_of(api, configured)
+    assert steps > 8
+    for at in range(steps):
+        fresh()
+        site = Site(api, configured, Deaths(at, late=late))
+        with suppress(Killed):
+            live(site, [WEB, DB])
+        arrived = list(site.sender.arrived)
+        after = Site(api, configured)
+        after.sender.arrived = arrived
+        live(after, [WEB, DB])
+        after.send(timedelta(minutes=3))
+        names = [document["name"] for _, message in arrived for document in message.documents if message.event ==
+                 Event.UPDATE_AVAILABLE]  # fmt: skip
+        applied = [message.key for _, message in arrived if message.event is Event.UPDATE_APPLIED]
+        assert set(names) == {"web", "db"}, at
+        assert 1 <= len(applied) <= 2 and len(set(applied)) == 1, at
+        keys = [message.key for _, message in arrived]
+        assert all(keys.count(key) <= 2 for key in keys), at
+        assert all(names.count(name) <= 2 for name in names), at
+        assert after.outbox.open("local") == []
+
+
+@pytest.fixture
+def fresh(api: Api) -> Callable[[], None]:
+    from tests.builders.api import _empty
+
+    return lambda: _empty(api.services.tables)
