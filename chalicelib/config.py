@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 from chalicelib import VERSION
 from chalicelib.domain.container import LOCAL_AGENT
-from chalicelib.domain.policy import LONGEST_DAYS, MODES, NO_POLICY, Policy
+from chalicelib.settings_reader import BadSetting as BadSetting
+from chalicelib.settings_reader import Reader, components, cron
 from chalicelib.settings_security import SecuritySettings, read_security
+from chalicelib.settings_watchers import NO_WEBHOOKS, WebhookSettings, read_watchers, read_webhook
+from chalicelib.settings_watchers import WatcherSettings as WatcherSettings
 
-_FILE_LIMIT = 1024 * 1024
-_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,62}$")
 _FEATURES = ("containeractions", "delete", "webhook")
-Value = TypeVar("Value")
-
-
-class BadSetting(Exception):
-    """A setting that cannot be used; the message names its variable and what is allowed."""
-
-
-@dataclass(frozen=True, slots=True)
-class WatcherSettings:
-    """One Docker engine to watch: how to reach it and when to look."""
-
-    name: str
-    base_url: str = "unix:///var/run/docker.sock"
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    cron: str = "0 * * * *"
-    jitter_ms: int = 60000
-    watch_by_default: bool = True
-    watch_all: bool = False
-    watch_events: bool = True
-    watch_at_start: bool = True
-    policy: Policy = NO_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +86,8 @@ class Settings:
     update_max_concurrent: int = 4
     registry_timeout_ms: int = 30000
     docker_config: Path | None = None
+    registry_window_seconds: int = 120
+    webhook: WebhookSettings = NO_WEBHOOKS
     connections_url: str | None = None
     """Where executors reach this server with what they have for its WebSockets; absent where they share its machine."""
     stats_interval: int = 10
@@ -125,7 +104,7 @@ class Settings:
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of this environment; a bad component is skipped and named. Raises BadSetting for the rest."""
-    reader = _Reader(os.environ if environment is None else environment)
+    reader = Reader(os.environ if environment is None else environment)
     on_lambda = "AWS_LAMBDA_FUNCTION_NAME" in reader.environment
     defaults = Settings()
     problems: list[str] = []
@@ -183,163 +162,24 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         update_max_concurrent=reader.number("DD_UPDATE_MAX_CONCURRENT", defaults.update_max_concurrent, 0, 64) or 64,
         registry_timeout_ms=reader.number("DD_OUTBOUND_HTTP_TIMEOUT_MS", defaults.registry_timeout_ms, 100, 600_000),
         docker_config=_docker_config(reader),
+        registry_window_seconds=reader.number(
+            "SLIPWAY_REGISTRY_WINDOW_SECONDS", defaults.registry_window_seconds, 0, 3600
+        ),
+        webhook=read_webhook(reader),
         connections_url=reader.get("SLIPWAY_CONNECTIONS_URL"),
         stats_interval=reader.number("DD_STATS_INTERVAL", defaults.stats_interval, 1, 3600),
         stats_history=reader.number("DD_STATS_HISTORYSIZE", defaults.stats_history, 1, 500),
-        watchers=_watchers(reader, problems),
+        watchers=read_watchers(reader, problems),
         docker_actions=_docker_actions(reader, problems),
         registries=reader.tree("DD_REGISTRY_"),
         forges=tuple(_forges(reader, problems)),
         github_token=reader.get("DD_RELEASE_NOTES_GITHUB_TOKEN"),
-        security=read_security(reader, _cron),
+        security=read_security(reader, cron),
         problems=tuple(problems),
     )
 
 
-class _Reader:
-    """Variables, each read from its `__FILE` twin when there is one."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self.environment = environment
-
-    def get(self, name: str) -> str | None:
-        path = self.environment.get(f"{name}__FILE")
-        if path is None:
-            return self.environment.get(name)
-        try:
-            file = Path(path)
-            if not file.is_file() or file.stat().st_size > _FILE_LIMIT:
-                raise BadSetting(f"{name}__FILE must name a regular file of at most 1 MiB, not {path}")
-            return file.read_text().rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadSetting(f"{name}__FILE names {path}, which cannot be read: {error}") from error
-
-    def has(self, name: str) -> bool:
-        return bool(self.environment.get(name))
-
-    def text(self, name: str, default: str) -> str:
-        return self.get(name) or default
-
-    def name(self, variable: str, default: str) -> str:
-        value = self.text(variable, default)
-        if not _NAME.match(value):
-            raise BadSetting(f"{variable} must be lower-case letters, digits, dots or dashes, not {value!r}")
-        return value
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = (self.get(name) or "").strip().lower()
-        if value not in ("", "true", "false"):
-            raise BadSetting(f"{name} must be true or false, not {value!r}")
-        return default if value == "" else value == "true"
-
-    def number(self, name: str, default: int, low: int, high: int) -> int:
-        value = self.get(name)
-        if not value:
-            return default
-        if not re.fullmatch(r"\d{1,12}", value.strip()) or not low <= int(value) <= high:
-            raise BadSetting(f"{name} must be a whole number from {low} to {high}, not {value!r}")
-        return int(value)
-
-    def one_of(self, name: str, words: tuple[str, ...], default: str) -> str:
-        value = (self.get(name) or default).strip().lower()
-        if value not in words:
-            raise BadSetting(f"{name} must be one of {', '.join(words)}, not {value!r}")
-        return value
-
-    def names(self, prefix: str) -> list[str]:
-        """The component names below a prefix, as they stand in `PREFIX{NAME}_…`."""
-        found = {}
-        for variable in self.environment:
-            if variable.upper().startswith(prefix):
-                name = variable[len(prefix) :].split("_")[0]
-                if name:
-                    found[name.lower()] = name
-        return [found[name] for name in sorted(found)]
-
-    def tree(self, prefix: str) -> dict[str, dict[str, dict[str, str]]]:
-        """`{PREFIX}{PROVIDER}_{NAME}_{KEY}` as nested lower-case mappings; deeper keys keep their underscores."""
-        found: dict[str, dict[str, dict[str, str]]] = {}
-        for variable in sorted(self.environment):
-            if not variable.upper().startswith(prefix):
-                continue
-            plain = variable.removesuffix("__FILE")
-            provider, _, rest = plain[len(prefix) :].lower().partition("_")
-            name, _, key = rest.partition("_")
-            if provider and name:
-                component = found.setdefault(provider, {}).setdefault(name, {})
-                value = self.get(plain)
-                if key and value is not None:
-                    component[key] = value
-        return found
-
-
-def _components(reader: _Reader, prefix: str, problems: list[str], build: Callable[[str, str], Value]) -> list[Value]:
-    """One component per name; a bad one is skipped and its problem kept."""
-    built = []
-    for name in reader.names(prefix):
-        try:
-            built.append(build(name.lower(), f"{prefix}{name}_"))
-        except BadSetting as problem:
-            problems.append(str(problem))
-    return built
-
-
-def _watchers(reader: _Reader, problems: list[str]) -> tuple[WatcherSettings, ...]:
-    found = _components(reader, "DD_WATCHER_", problems, lambda name, prefix: _watcher(reader, name, prefix))
-    if not found and not reader.names("DD_WATCHER_") and reader.flag("DD_LOCAL_WATCHER", True):
-        return (WatcherSettings(LOCAL_AGENT),)
-    return tuple(found)
-
-
-def _watcher(reader: _Reader, name: str, prefix: str) -> WatcherSettings:
-    defaults = WatcherSettings(name)
-    files: dict[str, Any] = {
-        "ca_file": reader.get(f"{prefix}CAFILE"),
-        "cert_file": reader.get(f"{prefix}CERTFILE"),
-        "key_file": reader.get(f"{prefix}KEYFILE"),
-    }
-    return WatcherSettings(
-        name=name,
-        base_url=_engine_url(reader, prefix, secure=any(files.values())),
-        cron=_cron(f"{prefix}CRON", reader.text(f"{prefix}CRON", defaults.cron)),
-        jitter_ms=reader.number(f"{prefix}JITTER", defaults.jitter_ms, 0, 86_400_000),
-        watch_by_default=reader.flag(f"{prefix}WATCHBYDEFAULT", defaults.watch_by_default),
-        watch_all=reader.flag(f"{prefix}WATCHALL", defaults.watch_all),
-        watch_events=reader.flag(f"{prefix}WATCHEVENTS", defaults.watch_events),
-        watch_at_start=reader.flag(f"{prefix}WATCHATSTART", defaults.watch_at_start),
-        policy=_watcher_policy(reader, prefix),
-        **files,
-    )
-
-
-def _watcher_policy(reader: _Reader, prefix: str) -> Policy:
-    """What a watcher says about the updates of its containers."""
-    mode, days = f"{prefix}MATURITY_MODE", f"{prefix}MATURITY_MIN_AGE_DAYS"
-    policy = Policy(
-        maturity_mode=reader.one_of(mode, MODES, MODES[0]) if reader.has(mode) else None,
-        maturity_min_age_days=reader.number(days, 0, 1, LONGEST_DAYS) if reader.has(days) else None,
-    )
-    return NO_POLICY if policy.empty else policy
-
-
-def _engine_url(reader: _Reader, prefix: str, *, secure: bool) -> str:
-    host = reader.get(f"{prefix}HOST")
-    if not host:
-        return "unix://" + reader.text(f"{prefix}SOCKET", "/var/run/docker.sock")
-    if "://" in host:
-        return host
-    scheme = reader.one_of(f"{prefix}PROTOCOL", ("http", "https"), "https" if secure else "http")
-    return f"{scheme}://{host}:{reader.number(f'{prefix}PORT', 2375, 1, 65535)}"
-
-
-def _cron(variable: str, expression: str) -> str:
-    fields = expression.split()
-    if len(fields) not in (5, 6) or not all(re.fullmatch(r"[\w*/,#?-]+", field) for field in fields):
-        raise BadSetting(f"{variable} must be a cron expression such as '0 * * * *', not {expression!r}")
-    return expression
-
-
-def _forges(reader: _Reader, problems: list[str]) -> list[ForgeSettings]:
+def _forges(reader: Reader, problems: list[str]) -> list[ForgeSettings]:
     found = []
     for kind in ("github", "gitlab", "gitea"):
         for name in reader.names(f"DD_RELEASE_NOTES_{kind.upper()}_"):
@@ -353,17 +193,17 @@ def _forges(reader: _Reader, problems: list[str]) -> list[ForgeSettings]:
     return found
 
 
-def _docker_actions(reader: _Reader, problems: list[str]) -> tuple[DockerActionSettings, ...]:
+def _docker_actions(reader: Reader, problems: list[str]) -> tuple[DockerActionSettings, ...]:
     if (reader.get("DD_ACTION_DOCKER_LOCAL") or "").lower() == "false":
         return ()
     found: dict[str, DockerActionSettings] = {}
     for prefix in ("DD_TRIGGER_DOCKER_", "DD_ACTION_DOCKER_"):
-        for action in _components(reader, prefix, problems, lambda name, at: _docker_action(reader, name, at)):
+        for action in components(reader, prefix, problems, lambda name, at: _docker_action(reader, name, at)):
             found[action.name] = action
     return tuple(found.values()) or (DockerActionSettings(LOCAL_AGENT),)
 
 
-def _docker_action(reader: _Reader, name: str, prefix: str) -> DockerActionSettings:
+def _docker_action(reader: Reader, name: str, prefix: str) -> DockerActionSettings:
     return DockerActionSettings(
         name=name,
         prune=reader.flag(f"{prefix}PRUNE", False),
@@ -372,20 +212,20 @@ def _docker_action(reader: _Reader, name: str, prefix: str) -> DockerActionSetti
     )
 
 
-def _is_local(reader: _Reader) -> bool:
+def _is_local(reader: Reader) -> bool:
     """Whether the store is an emulator on this machine, whose tables are ours to make."""
     url = reader.get("AWS_ENDPOINT_URL_DYNAMODB") or reader.get("AWS_ENDPOINT_URL") or ""
     return bool(re.match(r"https?://(127\.|localhost\b|\[::1\])", url))
 
 
-def _access_key(reader: _Reader) -> tuple[str, str] | None:
+def _access_key(reader: Reader) -> tuple[str, str] | None:
     """An emulator on this machine checks no credentials, but no request is signed without them."""
     if not _is_local(reader):
         return None
     return reader.text("AWS_ACCESS_KEY_ID", "slipway"), reader.text("AWS_SECRET_ACCESS_KEY", "slipway")
 
 
-def _metrics_token(reader: _Reader) -> str | None:
+def _metrics_token(reader: Reader) -> str | None:
     """A short token could be guessed, and nothing slows guessing down there."""
     token = reader.get("DD_SERVER_METRICS_TOKEN") or None
     if token is not None and len(token) < 16:
@@ -393,14 +233,14 @@ def _metrics_token(reader: _Reader) -> str | None:
     return token
 
 
-def _docker_config(reader: _Reader) -> Path | None:
+def _docker_config(reader: Reader) -> Path | None:
     """Docker's own credentials: `DOCKER_CONFIG`, else `~/.docker`, when there are any."""
     folder = reader.get("DOCKER_CONFIG") or (Path(reader.text("HOME", "/nonexistent")) / ".docker")
     file = Path(folder) / "config.json"
     return file if file.is_file() else None
 
 
-def _basic_users(reader: _Reader) -> dict[str, str]:
+def _basic_users(reader: Reader) -> dict[str, str]:
     """User name to password hash of every `DD_AUTH_BASIC_{name}_USER` and `_HASH`; both are needed."""
     users = {}
     for name in reader.names("DD_AUTH_BASIC_"):

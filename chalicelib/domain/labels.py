@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
 
 from chalicelib.domain.container import Wishes
+from chalicelib.domain.errors import Invalid
 from chalicelib.domain.policy import LONGEST_DAYS, MODES, NO_POLICY, Policy
+from chalicelib.domain.reference import Reference
 
 DEFAULT_ICON = "mdi:docker"
 COMPOSE_PROJECT = "com.docker.compose.project"
@@ -27,8 +31,8 @@ def flag(labels: Mapping[str, str], name: str) -> bool | None:
     return None if value is None else value.strip().lower() == "true"
 
 
-def wishes(labels: Mapping[str, str]) -> Wishes:
-    """All that the labels ask."""
+def wishes(labels: Mapping[str, str], path: str = "") -> Wishes:
+    """All that the labels ask about a container whose image has this path in its registry."""
     return Wishes(
         watch=flag(labels, "watch"),
         watch_digest=flag(labels, "watch.digest"),
@@ -37,12 +41,29 @@ def wishes(labels: Mapping[str, str]) -> Wishes:
         transform_tags=label(labels, "tag.transform"),
         tag_family=label(labels, "tag.family"),
         link_template=label(labels, "link.template"),
-        lookup_image=label(labels, "registry.lookup.image"),
+        lookup_image=lookup_image(labels, path),
         group=label(labels, "group") or labels.get(COMPOSE_PROJECT) or labels.get(STACK),
         trigger_include=label(labels, "trigger.include"),
         trigger_exclude=label(labels, "trigger.exclude"),
         source_repo=label(labels, "source.repo"),
     )
+
+
+def lookup_image(labels: Mapping[str, str], path: str) -> str | None:
+    """What is asked for tags in place of the image itself: another image, or the same `path` on another registry."""
+    image, url = label(labels, "registry.lookup.image"), label(labels, "registry.lookup.url")
+    if url is None:
+        return image
+    host = urlsplit(url if "://" in url else f"//{url}").netloc.rpartition("@")[2]
+    if not host:
+        return image
+    return f"{host}/{_path(image) if image else path}"
+
+
+def inspected_tag(labels: Mapping[str, str], inspect: Mapping[str, Any]) -> str | None:
+    """What stands at the place in the inspect document where a label says the running version is told."""
+    place = label(labels, "inspect.tag.path")
+    return _at(inspect, place.strip("/")) if place else None
 
 
 def policy(labels: Mapping[str, str]) -> Policy:
@@ -68,3 +89,25 @@ def canonical_name(name: str) -> str:
     """The name a container goes by once compose has finished recreating it: `{12 hex}_{name}` becomes `name`."""
     found = _RECREATED.match(name)
     return found["name"] if found else name
+
+
+def _path(image: str) -> str:
+    """An image's name without its host and tag."""
+    try:
+        return Reference.parse(image).path
+    except Invalid:
+        return image
+
+
+def _at(value: object, place: str) -> str | None:
+    """The text at `a/b/c`; a name that holds slashes itself is found too."""
+    if not place:
+        return value.strip() or None if isinstance(value, str) else None
+    if not isinstance(value, Mapping):
+        return None
+    parts = place.split("/")
+    for length in range(len(parts), 0, -1):
+        name = "/".join(parts[:length])
+        if name in value:
+            return _at(value[name], "/".join(parts[length:]))
+    return None

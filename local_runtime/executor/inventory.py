@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from chalicelib.domain import labels as label_rules
 from chalicelib.domain.candidate import Transform, read_tag, watches_digest
 from chalicelib.domain.container import Container, Details, Digest, EnvEntry, Identity, Image, Platform, Wishes
 from chalicelib.domain.environment import is_sensitive
+from chalicelib.domain.image_set import ImageSet, best_fit, with_defaults
 from chalicelib.domain.reference import Reference, choose_reference, own_digest
 from chalicelib.ports.registry import RegistryName
 
@@ -28,26 +29,33 @@ def describe(
     *,
     name_of: Callable[[Reference], RegistryName],
     transform: Callable[[str | None], Transform],
+    image_sets: Sequence[ImageSet] = (),
+    defaults: Mapping[str, str] | None = None,
 ) -> Container:
     """The container these two inspect documents describe, before anything is known of newer images.
 
-    `name_of` says which registry is in charge; `transform` compiles the operator's tag transform.
+    `name_of` says which registry is in charge; `transform` compiles the operator's tag transform. Where its labels
+    say nothing, the image set that fits its image best does, and below that the watcher's `defaults`.
     """
     config = inspect["Config"]
     labels = dict(config.get("Labels") or {})
-    wishes = label_rules.wishes(labels)
+    reference = _reference(config["Image"], image)
+    fitting = best_fit(image_sets, reference)
+    asked = with_defaults(labels, fitting.wishes if fitting else {}, defaults or {})
+    wishes = label_rules.wishes(asked, reference.path)
+    version = label_rules.inspected_tag(asked, inspect)
     state = inspect["State"]
     return Container(
         identity=identity,
         id=inspect["Id"],
-        display_name=label_rules.label(labels, "display.name") or identity.name,
-        display_icon=label_rules.label(labels, "display.icon") or label_rules.DEFAULT_ICON,
+        display_name=label_rules.label(asked, "display.name") or identity.name,
+        display_icon=label_rules.label(asked, "display.icon") or label_rules.DEFAULT_ICON,
         status=state.get("Status", "unknown"),
         health=health(state),
         wishes=wishes,
         labels=labels,
         details=details(inspect),
-        image=_image(config["Image"], image, wishes, name_of, transform(wishes.transform_tags)),
+        image=_image(reference, image, wishes, name_of, transform(wishes.transform_tags), version),
     )
 
 
@@ -97,17 +105,23 @@ def _runs_the_same(before: Container, now: Container) -> bool:
     return before.image.reference == now.image.reference and before.image.id == now.image.id
 
 
+def _reference(configured: str, image: Document) -> Reference:
+    return choose_reference(configured, image.get("RepoTags") or (), image.get("RepoDigests") or (), image["Id"])
+
+
 def _image(
-    configured: str,
+    reference: Reference,
     image: Document,
     wishes: Wishes,
     name_of: Callable[[Reference], RegistryName],
     transform: Transform,
+    version: str | None,
 ) -> Image:
     digests = tuple(image.get("RepoDigests") or ())
-    reference = choose_reference(configured, image.get("RepoTags") or (), digests)
     registry = name_of(reference)
-    tag = read_tag(reference.running_tag, transform)
+    told = read_tag(version, transform) if version else None
+    # What the container tells of itself only counts when it is a version: everything else cannot be compared.
+    tag = told if told is not None and told.semver else read_tag(reference.running_tag, transform)
     return Image(
         id=image["Id"],
         registry_name=registry.name,

@@ -1,0 +1,209 @@
+"""The settings of watchers and of webhooks: `DD_WATCHER_*` and `DD_SERVER_WEBHOOK_*`, read by `config`."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from chalicelib.domain.container import LOCAL_AGENT
+from chalicelib.domain.image_set import ImageSet
+from chalicelib.domain.policy import LONGEST_DAYS, MODES, NO_POLICY, Policy
+from chalicelib.settings_reader import BadSetting, Reader, components, cron
+
+
+@dataclass(frozen=True, slots=True)
+class WatcherSettings:
+    """One Docker engine to watch: how to reach it and when to look."""
+
+    name: str
+    base_url: str = "unix:///var/run/docker.sock"
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    cron: str = "0 * * * *"
+    jitter_ms: int = 60000
+    watch_by_default: bool = True
+    watch_all: bool = False
+    watch_events: bool = True
+    watch_at_start: bool = True
+    policy: Policy = NO_POLICY
+    tag_family: str | None = None
+    image_sets: tuple[ImageSet, ...] = ()
+    window: str | None = None
+    """A cron expression for the minutes in which scheduled scans may begin; absent means any time."""
+    window_zone: str = "UTC"
+    authorization: str | None = field(default=None, repr=False)
+    """The header for a proxy in front of the engine."""
+    problem: str | None = None
+    """Why this engine cannot be reached as it is configured; the watcher is shown with it, and watches nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Who may call webhooks: registries that sign with `secret`, and whoever has the token of an endpoint.
+
+    `tokens` are by endpoint: watchall, watch, update; without a token an endpoint is closed.
+    """
+
+    enabled: bool = False
+    secret: str | None = field(default=None, repr=False)
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+NO_WEBHOOKS = WebhookSettings()
+
+
+def read_watchers(reader: Reader, problems: list[str]) -> tuple[WatcherSettings, ...]:
+    found = components(reader, "DD_WATCHER_", problems, lambda name, prefix: _watcher(reader, name, prefix))
+    if not found and not reader.names("DD_WATCHER_") and reader.flag("DD_LOCAL_WATCHER", True):
+        return (WatcherSettings(LOCAL_AGENT),)
+    return tuple(found)
+
+
+def _watcher(reader: Reader, name: str, prefix: str) -> WatcherSettings:
+    defaults = WatcherSettings(name)
+    files: dict[str, Any] = {
+        "ca_file": reader.get(f"{prefix}CAFILE"),
+        "cert_file": reader.get(f"{prefix}CERTFILE"),
+        "key_file": reader.get(f"{prefix}KEYFILE"),
+    }
+    return WatcherSettings(
+        name=name,
+        base_url=_engine_url(reader, prefix, secure=any(files.values())),
+        cron=cron(f"{prefix}CRON", reader.text(f"{prefix}CRON", defaults.cron)),
+        jitter_ms=reader.number(f"{prefix}JITTER", defaults.jitter_ms, 0, 86_400_000),
+        watch_by_default=reader.flag(f"{prefix}WATCHBYDEFAULT", defaults.watch_by_default),
+        watch_all=reader.flag(f"{prefix}WATCHALL", defaults.watch_all),
+        watch_events=reader.flag(f"{prefix}WATCHEVENTS", defaults.watch_events),
+        watch_at_start=reader.flag(f"{prefix}WATCHATSTART", defaults.watch_at_start),
+        policy=_watcher_policy(reader, prefix),
+        tag_family=_family(reader, f"{prefix}TAG_FAMILY"),
+        image_sets=_image_sets(reader, prefix + "IMGSET_"),
+        window=_optional_cron(reader, f"{prefix}MAINTENANCE_WINDOW"),
+        window_zone=_zone(reader, f"{prefix}MAINTENANCE_WINDOW_TZ"),
+        authorization=_authorization(reader, prefix),
+        problem=_obstacle(reader, prefix, secure=any(files.values())),
+        **files,
+    )
+
+
+def _family(reader: Reader, variable: str) -> str | None:
+    return reader.one_of(variable, ("strict", "loose"), "strict") if reader.has(variable) else None
+
+
+def _image_sets(reader: Reader, prefix: str) -> tuple[ImageSet, ...]:
+    """Every `DD_WATCHER_{name}_IMGSET_{set}_*`; each needs an IMAGE."""
+    found = []
+    for name in reader.names(prefix.upper()):
+        found.append(_image_set(reader, name.lower(), f"{prefix}{name}_"))
+    return tuple(found)
+
+
+def _image_set(reader: Reader, name: str, prefix: str) -> ImageSet:
+    variables = {
+        "tag.include": f"{prefix}TAG_INCLUDE",
+        "tag.exclude": f"{prefix}TAG_EXCLUDE",
+        "tag.transform": f"{prefix}TAG_TRANSFORM",
+        "tag.family": f"{prefix}TAG_FAMILY",
+        "link.template": f"{prefix}LINK_TEMPLATE",
+        "display.name": f"{prefix}DISPLAY_NAME",
+        "display.icon": f"{prefix}DISPLAY_ICON",
+        "trigger.include": f"{prefix}TRIGGER_INCLUDE",
+        "trigger.exclude": f"{prefix}TRIGGER_EXCLUDE",
+        "watch.digest": f"{prefix}WATCH_DIGEST",
+        "inspect.tag.path": f"{prefix}INSPECT_TAG_PATH",
+        "registry.lookup.image": f"{prefix}REGISTRY_LOOKUP_IMAGE",
+        "registry.lookup.url": f"{prefix}REGISTRY_LOOKUP_URL",
+    }
+    values = {name: reader.get(variable) for name, variable in variables.items()}
+    found = ImageSet(name, reader.text(f"{prefix}IMAGE", ""), {key: value for key, value in values.items() if value})
+    if not found.readable:
+        raise BadSetting(f"{prefix}IMAGE must name images, such as ghcr.io/home-assistant/*, not {found.image!r}")
+    return found
+
+
+def _optional_cron(reader: Reader, variable: str) -> str | None:
+    expression = reader.get(variable)
+    return cron(variable, expression) if expression else None
+
+
+def _zone(reader: Reader, variable: str) -> str:
+    name = reader.text(variable, "UTC")
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise BadSetting(f"{variable} must be a time zone such as Europe/Berlin, not {name!r}") from error
+
+
+def _authorization(reader: Reader, prefix: str) -> str | None:
+    kind = (reader.get(f"{prefix}AUTH_TYPE") or "").strip().lower()
+    user, password = reader.get(f"{prefix}AUTH_USER"), reader.get(f"{prefix}AUTH_PASSWORD")
+    bearer = reader.get(f"{prefix}AUTH_BEARER")
+    if kind in ("", "bearer") and bearer:
+        return f"Bearer {bearer}"
+    if kind in ("", "basic") and user and password:
+        return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+    if kind or user or password:
+        raise BadSetting(
+            f"{prefix}AUTH_TYPE must be basic, with {prefix}AUTH_USER and {prefix}AUTH_PASSWORD, "
+            f"or bearer, with {prefix}AUTH_BEARER"
+        )
+    return None
+
+
+def _obstacle(reader: Reader, prefix: str, *, secure: bool) -> str | None:
+    """Why an engine must not, or cannot, be spoken to as these settings say."""
+    url = _engine_url(reader, prefix, secure=secure)
+    if url.startswith("ssh://"):
+        return (
+            f"{prefix}HOST: ssh is not spoken here. Forward the engine's socket "
+            f"(ssh -nNT -L /run/remote.sock:/var/run/docker.sock host) and set {prefix}SOCKET to it."
+        )
+    if not url.startswith(("unix://", "tcp://", "http://", "https://")):
+        return f"{prefix}HOST must be a host name, or an address that begins with tcp, http or https."
+    insecure = reader.flag(f"{prefix}AUTH_INSECURE", False)
+    encrypted = secure or url.startswith(("https://", "unix://"))
+    if _authorization(reader, prefix) and not encrypted and not insecure:
+        return f"Credentials are not sent over plain http. Use https, or allow it with {prefix}AUTH_INSECURE=true."
+    return None
+
+
+def _watcher_policy(reader: Reader, prefix: str) -> Policy:
+    """What a watcher says about the updates of its containers."""
+    mode, days = f"{prefix}MATURITY_MODE", f"{prefix}MATURITY_MIN_AGE_DAYS"
+    policy = Policy(
+        maturity_mode=reader.one_of(mode, MODES, MODES[0]) if reader.has(mode) else None,
+        maturity_min_age_days=reader.number(days, 0, 1, LONGEST_DAYS) if reader.has(days) else None,
+    )
+    return NO_POLICY if policy.empty else policy
+
+
+def _engine_url(reader: Reader, prefix: str, *, secure: bool) -> str:
+    host = reader.get(f"{prefix}HOST")
+    if not host:
+        return "unix://" + reader.text(f"{prefix}SOCKET", "/var/run/docker.sock")
+    if "://" in host:
+        return host
+    scheme = reader.one_of(f"{prefix}PROTOCOL", ("http", "https"), "https" if secure else "http")
+    return f"{scheme}://{host}:{reader.number(f'{prefix}PORT', 2375, 1, 65535)}"
+
+
+def read_webhook(reader: Reader) -> WebhookSettings:
+    """Every endpoint has a token of its own, or all share one."""
+    shared = reader.get("DD_SERVER_WEBHOOK_TOKEN")
+    own = {
+        "watchall": reader.get("DD_SERVER_WEBHOOK_TOKENS_WATCHALL"),
+        "watch": reader.get("DD_SERVER_WEBHOOK_TOKENS_WATCH"),
+        "update": reader.get("DD_SERVER_WEBHOOK_TOKENS_UPDATE"),
+    }
+    if any(own.values()) and not all(own.values()):
+        missing = ", ".join(f"DD_SERVER_WEBHOOK_TOKENS_{name.upper()}" for name, value in own.items() if not value)
+        raise BadSetting(f"Each webhook has a token of its own, or none has: {missing} must be set as well")
+    return WebhookSettings(
+        enabled=reader.flag("DD_SERVER_WEBHOOK_ENABLED", False),
+        secret=reader.get("DD_SERVER_WEBHOOK_SECRET") or None,
+        tokens={name: value or shared or "" for name, value in own.items() if value or shared},
+    )
