@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+import orjson
 
 from chalicelib.ports.scanner import ScannerError
 
@@ -24,8 +25,8 @@ def read(tool: str, output: bytes) -> Any:
     if len(output) > PARSE_LIMIT:
         raise NoReport(f"{tool} wrote {len(output) // 1024} kB, too much for a report")
     try:
-        return json.loads(output)
-    except (ValueError, RecursionError):
+        return orjson.loads(output)
+    except ValueError:
         raise NoReport(f"{tool} wrote no JSON but: {_beginning(output)}") from None
 
 

@@ -68,6 +68,8 @@ def parse(output: bytes) -> list[Vulnerability]:
         if not any(mark in document for mark in _MARKS):
             raise NoReport("trivy wrote an object that is no report")
         document = document.get("Results")
+    elif not isinstance(document, list):
+        raise NoReport("trivy wrote something that is no report")
     return [
         _finding(one, text(result.get("Target")))
         for result in members("trivy", document, "Results")
