@@ -15,10 +15,10 @@ LEASE = timedelta(seconds=30)
 RENEWAL = timedelta(seconds=10)
 RETENTION = timedelta(hours=1)
 """How long an ended command can still be asked for its result."""
-RETRY = timedelta(seconds=10)
-"""When a command that could not be ended for want of the store or the engine is taken up again."""
 STALE = timedelta(minutes=5)
 """A command nobody has begun by then is refused: nobody expects a container to stop an hour after asking."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=10)
 
 
 class CommandKind(StrEnum):
@@ -69,6 +69,11 @@ class Command:
     def ended(self) -> bool:
         """Whether a result stands."""
         return self.state in (CommandState.DONE, CommandState.FAILED)
+
+    @property
+    def pause(self) -> timedelta:
+        """How long to wait before it is taken up again, when it could not be ended for want of store or engine."""
+        return min(_FIRST_PAUSE * 2 ** max(self.attempts - 1, 0), _LONGEST_PAUSE)
 
     def stale(self, now: datetime) -> bool:
         """Whether it comes too late to be begun."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,9 @@ class Blueprints:
         return None if document is None else document.get("made")
 
     def forget(self, operation_id: str) -> None:
-        """Delete it."""
-        self._path(operation_id).unlink(missing_ok=True)
+        """Delete it; what resists is deleted at the next start."""
+        with suppress(OSError):
+            self._path(operation_id).unlink()
 
     def forget_all_but(self, operation_ids: Collection[str]) -> None:
         """Delete those of every other operation: what a crash left behind."""

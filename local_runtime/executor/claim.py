@@ -14,6 +14,8 @@ from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import Engine
 from chalicelib.ports.stores import CommandStore
 
+_PAUSE = 0.5
+
 
 class Claim:
     """One claimed command and the lease on it. Safe to use from several threads."""
@@ -59,6 +61,18 @@ class Claim:
         with self._guard, suppress(Unavailable):
             self._commands.renew(self.command, self._clock.now() + seconds)
             self._lost = True
+
+    def finish(self, ended: Command) -> bool:
+        """Store the command's end, asking again until the store answers; False when the claim was lost meanwhile.
+
+        Raises Stale when the claim runs out before the store answers.
+        """
+        while True:
+            try:
+                return self._commands.finish(ended)
+            except Unavailable:
+                self.require()
+                self._clock.sleep(_PAUSE)
 
     @contextmanager
     def service_down(self) -> Iterator[None]:

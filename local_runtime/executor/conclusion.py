@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.operation import RECREATION, Operation, Phase
 from chalicelib.ports.clock import Clock
+from chalicelib.ports.engine import EngineError
 from chalicelib.ports.stores import AuditStore, ContainerStore
 from local_runtime.executor.host import Host
 from local_runtime.executor.watcher import Watcher
+
+log = logging.getLogger(__name__)
+
+_PAUSES = (0.0, 0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +28,27 @@ class Conclusion:
     clock: Clock
 
     def of(self, watcher: Watcher, host: Host, operation: Operation) -> None:
-        """Everything about this ended operation; doing it again changes nothing."""
+        """Everything about this ended operation; doing it again changes nothing. Raises EngineUnavailable."""
         former = self.containers.get(operation.identity)
-        current = watcher.replaced(operation.identity, survivor(operation), former, operation.container_id)
+        current = self._look(watcher, operation, former)
         self._note_end(operation, current or former)
         host.blueprints.forget(operation.id)
 
     def note(self, identity: Identity, action: str, status: str, details: str | None = None) -> None:
         """One row about something done to a container."""
         self.audit.add([AuditEntry(self.clock.new_id(), self.clock.now(), action, status, identity, details=details)])
+
+    def _look(self, watcher: Watcher, operation: Operation, former: Container | None) -> Container | None:
+        """Store what stands there now; what the engine refuses to show is left to the next scan."""
+        for pause in _PAUSES:
+            self.clock.sleep(pause)
+            try:
+                return watcher.replaced(operation.identity, survivor(operation), former, operation.container_id)
+            except EngineError as error:
+                if error.transient:
+                    raise
+                log.warning("%s cannot be looked at: %s", operation.identity.name, error)
+        return None
 
     def _note_end(self, operation: Operation, container: Container | None) -> None:
         rows = [_entry(operation, container, "container-update")]

@@ -90,7 +90,7 @@ def remember(host: Host, operation: Operation, prepared: Prepared, temp_name: st
     source = prepared.source
     itself = plan_replica(
         source,
-        {},
+        prepared.old_image,
         {"Id": source["Image"]},
         name=temp_name,
         image=source["Config"]["Image"],

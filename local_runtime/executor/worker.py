@@ -15,7 +15,6 @@ from chalicelib.domain.command import (
     LEASE,
     RENEWAL,
     RETENTION,
-    RETRY,
     Command,
     CommandKind,
     CommandState,
@@ -35,6 +34,8 @@ POLL_SECONDS = 20
 BESIDE_UPDATES = 8
 """Commands worked on at a time that are not updates: these never wait for an update to end."""
 _TROUBLE_PAUSE = 1.0
+_MOMENT = 0.05
+_CLAIM_ATTEMPTS = 5
 
 Perform = Callable[[Claim, datetime], Mapping[str, Any]]
 
@@ -62,6 +63,7 @@ class Worker:
         self._perform = perform
         self._updates = ThreadPoolExecutor(updates, thread_name_prefix="update")
         self._others = ThreadPoolExecutor(BESIDE_UPDATES, thread_name_prefix="command")
+        self._taken: set[str] = set()
         self._running: dict[str, Claim] = {}
         self._guard = threading.Lock()
         self._stopping = threading.Event()
@@ -109,8 +111,9 @@ class Worker:
     def take(self, command: Command) -> None:
         """Work on it when its turn comes, unless that is being done already."""
         with self._guard:
-            if command.ended or command.id in self._running or self._stopping.is_set():
+            if command.ended or command.id in self._taken or self._stopping.is_set():
                 return
+            self._taken.add(command.id)
             pool = self._updates if command.kind is CommandKind.UPDATE else self._others
             pool.submit(self._work_on, command.id)
 
@@ -138,21 +141,42 @@ class Worker:
 
     def _work_on(self, command_id: str) -> None:
         try:
-            now = self._clock.now()
-            command = self._commands.claim(self._agent, command_id, self._owner, now, now + LEASE)
-            if command is None:
-                return
-            claim = Claim(command, self._commands, self._clock)
-            with self._guard:
-                self._running[command_id] = claim
-            try:
-                self._carry_out(claim)
-            finally:
+            command = self._claim(command_id)
+            if command is not None:
+                claim = Claim(command, self._commands, self._clock)
                 with self._guard:
-                    del self._running[command_id]
+                    self._running[command_id] = claim
+                self._carry_out(claim)
+        except (Stale, Unavailable) as error:
+            log.warning("command %s is tried again: %s", command_id, error)
+            self.sweep_within(LEASE.total_seconds() + _MOMENT)
         except Exception:
             log.exception("command %s could not be worked on; it is tried again", command_id)
-            self.sweep_within(LEASE.total_seconds())
+            self.sweep_within(LEASE.total_seconds() + _MOMENT)
+        finally:
+            with self._guard:
+                self._running.pop(command_id, None)
+                self._taken.discard(command_id)
+
+    def _claim(self, command_id: str) -> Command | None:
+        """Claim it; None when it is not to be had. Raises Unavailable when the store stays away.
+
+        A claim whose answer was lost is recognised: nobody else has this owner, and no other thread this command.
+        """
+        for attempt in range(_CLAIM_ATTEMPTS):
+            now = self._clock.now()
+            try:
+                command = self._commands.claim(self._agent, command_id, self._owner, now, now + LEASE)
+                if command is None and attempt:
+                    found = self._commands.get(self._agent, command_id)
+                    ours = found is not None and found.state is CommandState.RUNNING and found.owner == self._owner
+                    return found if ours else None
+                return command
+            except Unavailable:
+                if attempt == _CLAIM_ATTEMPTS - 1:
+                    raise
+                self._stopping.wait(_TROUBLE_PAUSE)
+        return None
 
     def _carry_out(self, claim: Claim) -> None:
         """Perform it and store its end. What only waits for the store or the engine is left for later."""
@@ -175,15 +199,16 @@ class Worker:
                 log.exception("command %s failed", command.id)
                 result = {"error": f"{type(error).__name__}: {error}", "error_kind": "Failed"}
         ended = replace(command, state=state, result=result, ended_at=self._clock.now())
-        if not self._commands.finish(ended):
+        if not claim.finish(ended):
             log.warning("command %s was claimed by somebody else before it ended", command.id)
         return None
 
     def _leave(self, claim: Claim, why: SlipwayError) -> None:
         """Let it be claimed again in a moment."""
         log.warning("command %s is left for later: %s", claim.command.id, why)
-        claim.leave(RETRY)
-        self.sweep_within(RETRY.total_seconds() + 1)
+        pause = claim.command.pause
+        claim.leave(pause)
+        self.sweep_within(pause.total_seconds() + _MOMENT)
 
     def _busy(self) -> bool:
         with self._guard:

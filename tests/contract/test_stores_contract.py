@@ -21,7 +21,8 @@ from chalicelib.domain.errors import Conflict, Stale
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.ports.stores import AuditStore, BackupStore, CommandStore, ContainerStore, OperationStore
 from tests.builders.containers import container
-from tests.fakes.stores import FakeAudit, FakeBackups, FakeCommands, FakeContainers, FakeOperations
+from tests.fakes.audit import FakeAudit
+from tests.fakes.stores import FakeBackups, FakeCommands, FakeContainers, FakeOperations
 from tests.store_process import running_store
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123000, tzinfo=UTC)

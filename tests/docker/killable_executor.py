@@ -1,5 +1,6 @@
-"""An executor that can be killed at any point of its work: before the n-th call to the engine or write to the store.
+"""An executor that dies, or is failed by engine or store, at any point of its work.
 
+The points are its calls to the engine and its writes to the store, in the order in which they come.
 `python -m tests.docker.killable_executor` reads one job per line (see Job), runs it in a process forked for it, so that
 a life costs no start of an interpreter, and answers with one line: how that process ended, and the points it passed.
 """
@@ -12,7 +13,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +22,9 @@ from typing import Any
 
 from chalicelib.bootstrap import Services
 from chalicelib.config import Settings, WatcherSettings
+from chalicelib.domain.errors import SlipwayError, Unavailable
 from chalicelib.domain.operation import Operation
+from chalicelib.ports.engine import EngineRejected, EngineUnavailable
 from chalicelib.ports.stores import AuditStore, BackupStore, CommandStore, ContainerStore, OperationStore
 from local_runtime.engine.docker_engine import DockerEngine
 from local_runtime.executor.executor import Executor
@@ -36,7 +40,11 @@ _CLIENTS: dict[tuple[str, str | None], Any] = {}
 
 @dataclass(frozen=True)
 class Job:
-    """One life of an executor: until this command has ended, or until the process kills itself at point `cut`."""
+    """One life of an executor: until this command has ended, or until the process kills itself.
+
+    At point `cut` it is killed, or that call and the `times - 1` after it are refused (by the engine: an error; by the
+    store: no answer), lost on the way there, or carried out and their answers lost: `how` says which.
+    """
 
     store: str
     engine: str
@@ -44,6 +52,8 @@ class Job:
     data: str
     command: str
     cut: int | None = None
+    how: str = "kill"
+    times: int = 1
     grace_ms: int = 0
     seconds: float = 40.0
 
@@ -74,21 +84,37 @@ def settings(job: Job) -> Settings:
 
 
 class Points:
-    """Counts the points passed, writes each down, and kills the process at the chosen one."""
+    """Counts the points passed and writes each down; at the chosen one what was chosen happens."""
 
-    def __init__(self, cut: int | None, path: Path) -> None:
-        self._cut = cut
+    def __init__(self, job: Job, path: Path) -> None:
+        self._job = job
         self._passed = 0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
-    def passing(self, name: str) -> None:
+    @contextmanager
+    def passing(self, name: str) -> Iterator[None]:
         if not threading.current_thread().name.startswith(COUNTED_THREADS):
+            yield
             return
         self._passed += 1
-        if self._passed == self._cut:
+        cut = self._job.cut
+        chosen = cut is not None and cut <= self._passed < cut + self._job.times
+        if chosen and self._job.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(60)
         os.write(self._file, f"{name}\n".encode())
+        if chosen and self._job.how in ("refused", "lost"):
+            raise self._trouble(name)
+        yield
+        if chosen and self._job.how == "unanswered":
+            raise self._trouble(name)
+
+    def _trouble(self, name: str) -> SlipwayError:
+        if not name.startswith("engine."):
+            return Unavailable(f"{name}: throttled, for a test")
+        if self._job.how == "refused":
+            return EngineRejected(500, f"{name}: refused, for a test")
+        return EngineUnavailable(f"{name}: no answer, for a test")
 
 
 class Watched:
@@ -104,8 +130,8 @@ class Watched:
 
         def call(*arguments: Any, **options: Any) -> Any:
             told = arguments[0].phase.value if arguments and isinstance(arguments[0], Operation) else ""
-            self._points.passing(f"{self._name}.{name} {told}".strip())
-            return found(*arguments, **options)
+            with self._points.passing(f"{self._name}.{name} {told}".strip()):
+                return found(*arguments, **options)
 
         return call
 
@@ -146,14 +172,14 @@ class WatchedServices(Services):
         return self._watched(super().backups, "backups")
 
 
-def live(job: Job, trace: Path, wrap: Callable[[Any], Any] = lambda engine: engine) -> str:
+def live(job: Job, trace: Path) -> str:
     """Run an executor until the command has ended: the error it ended with, or nothing."""
-    points = Points(job.cut, trace)
+    points = Points(job, trace)
     services = WatchedServices(settings(job), points)
     executor = Executor(
         services,
         f"owner-{job.agent}",
-        connect=lambda watcher: Watched(wrap(DockerEngine(watcher.base_url)), "engine", points),
+        connect=lambda watcher: Watched(DockerEngine(watcher.base_url), "engine", points),
     )
     executor.start()
     until = time.monotonic() + job.seconds
@@ -167,7 +193,7 @@ def live(job: Job, trace: Path, wrap: Callable[[Any], Any] = lambda engine: engi
 
 def _in_a_child(job: Job, trace: Path) -> Life:
     for service in ("dynamodb", "sqs"):
-        WatchedServices(settings(job), Points(None, trace))._client(service, job.store)
+        WatchedServices(settings(job), Points(job, trace))._client(service, job.store)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

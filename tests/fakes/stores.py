@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.backup import Backup
 from chalicelib.domain.command import Command, CommandState
 from chalicelib.domain.container import Container, Identity
@@ -139,6 +138,10 @@ class FakeCommands:
         with self.outage.call():
             return sorted((one for one in self._of(agent) if one.claimable(now)), key=lambda one: one.created_at)
 
+    def remove(self, agent: str, command_id: str) -> None:
+        with self.outage.call():
+            self._items.pop((agent, command_id), None)
+
     def purge(self, agent: str, before: datetime) -> int:
         with self.outage.call():
             old = [one for one in self._of(agent) if one.ended_at is not None and one.ended_at < before]
@@ -190,25 +193,6 @@ class FakeContainers:
 def _without_secrets(container: Container) -> Container:
     env = tuple(replace(entry, value="***") if entry.sensitive else entry for entry in container.details.env)
     return replace(container, details=replace(container.details, env=env))
-
-
-@dataclass
-class FakeAudit:
-    """An AuditStore."""
-
-    outage: Outage = field(default_factory=Outage)
-
-    def __post_init__(self) -> None:
-        self._rows: dict[tuple[str, datetime, str], AuditEntry] = {}
-
-    def add(self, entries: Sequence[AuditEntry]) -> None:
-        with self.outage.call():
-            for entry in entries:
-                self._rows[entry.identity.agent, entry.at, entry.id] = entry
-
-    def newest(self, agents: Sequence[str], limit: int) -> list[AuditEntry]:
-        rows = [row for row in self._rows.values() if row.identity.agent in agents]
-        return sorted(rows, key=lambda row: row.at, reverse=True)[:limit]
 
 
 @dataclass

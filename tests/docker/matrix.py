@@ -1,0 +1,175 @@
+"""Owns the matrices: one update tried again and again, each time with trouble at another point, several at a time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+from chalicelib.bootstrap import Services
+from chalicelib.domain.operation import REASONS, Operation, Phase
+from tests.docker.killable_executor import Job, Life, settings
+from tests.docker.rig import EngineHost, ImageRegistry
+from tests.docker.site import CHECKED, CRASHES, Site, Subject
+from tests.store_process import ROOT, StoreProcess, running_store
+
+LANES = 3
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A container and the tag it is to move to. `forward` says whether that works."""
+
+    name: str
+    tag: str
+    forward: bool
+    start: bool = True
+    grace_ms: int = 0
+    body: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What happens at which point of a life: see Job."""
+
+    cut: int
+    how: str = "kill"
+    times: int = 1
+
+
+class Lane:
+    """One agent of its own with a process that runs its lives, so that lanes do not meet."""
+
+    def __init__(self, number: int, store: StoreProcess, site: Site, folder: Path) -> None:
+        self.agent = f"lane-{number}"
+        self.site = site
+        self._store = store
+        self._data = folder / self.agent
+        self._data.mkdir()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.docker.killable_executor", str(folder / f"trace-{number}")],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def job(self, command: str, scenario: Scenario, trouble: Trouble | None) -> Job:
+        engine = self.site.host.base_url
+        job = Job(self._store.url, engine, self.agent, str(self._data), command, grace_ms=scenario.grace_ms)
+        return replace(job, cut=trouble.cut, how=trouble.how, times=trouble.times) if trouble else job
+
+    def live(self, job: Job) -> Life:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps(asdict(job)) + "\n")
+        self._process.stdin.flush()
+        return Life(**json.loads(self._process.stdout.readline()))
+
+    def left_on_disk(self) -> list[str]:
+        return [path.name for path in (self._data / "operations").glob("*")]
+
+    def close(self) -> None:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(20)
+        self._process.stdout.close()
+
+
+class Matrix:
+    """A store, an engine and lanes; runs scenarios."""
+
+    def __init__(self, store: StoreProcess, site: Site, folder: Path, lanes: int) -> None:
+        self.site = site
+        self.lanes: Queue[Lane] = Queue()
+        self._numbers = itertools.count(1000)
+        self.all = [Lane(number, store, site, folder) for number in range(lanes)]
+        for lane in self.all:
+            self.lanes.put(lane)
+        self.services = Services(settings(Job(store.url, site.host.base_url, "nobody", str(folder), "")))
+
+    def run(self, scenario: Scenario, *lives: Trouble | None) -> tuple[list[Life], list[str]]:
+        """The lives of an executor, each with its trouble or left alone; and what is wrong in the end."""
+        lane = self.lanes.get()
+        name = f"{scenario.name}-{next(self._numbers)}"
+        try:
+            subject = self.site.run(name, start=scenario.start, **scenario.body)
+            operation = self.site.ask(self.services, lane.agent, subject, scenario.tag)
+            lived = [lane.live(lane.job(operation.id, scenario, trouble)) for trouble in lives]
+            return lived, self._wrong(scenario, lane, subject, operation)
+        finally:
+            self.site.remove(name)
+            self.lanes.put(lane)
+
+    def _wrong(self, scenario: Scenario, lane: Lane, subject: Subject, operation: Operation) -> list[str]:
+        found = []
+        ended = self.services.operations.get(operation.identity, operation.id)
+        if ended is None or not ended.ended:
+            return [f"the operation is open: {ended}"]
+        ours = {name: state for name, state in self.site.names().items() if name.startswith(subject.name)}
+        if list(ours) != [subject.name]:
+            return [f"these stand there: {ours} after {ended}"]
+        document = self.site.inspect(subject.name)
+        if document["State"]["Running"] is not scenario.start:
+            found.append(f"it is {document['State']['Status']}")
+        if self.site.data(subject.name) != subject.data:
+            found.append("its data is not there")
+        if bool(document["HostConfig"]["AutoRemove"]) is not bool(scenario.body):
+            found.append("it is no longer removed when it stops")
+        moved = ended.phase is Phase.SUCCEEDED
+        tag = scenario.tag if moved else "1"
+        if document["Config"]["Image"] != self.site.reference(tag) or f"VERSION={tag}" not in document["Config"]["Env"]:
+            found.append(f"it runs {document['Config']['Image']} after {ended.phase}")
+        if (document["Id"] != subject.id) is not moved and not scenario.body:
+            found.append("it has another id than it should")
+        found += _wrong_words(scenario, ended)
+        if lane.left_on_disk():
+            found.append(f"on the disk lies {lane.left_on_disk()}")
+        rows = [row.action for row in self.services.audit.newest([lane.agent], 10) if row.id.startswith(operation.id)]
+        expected = {"container-update", "update-applied" if moved else "update-failed"}
+        if ended.phase is Phase.ROLLED_BACK:
+            expected.add("rollback")
+        if sorted(rows) != sorted(expected):
+            found.append(f"the audit says {rows}")
+        backups = [one for one in self.services.backups.of(operation.identity) if one.id == operation.id]
+        if ended.phase is not Phase.FAILED and len(backups) != 1:
+            found.append(f"there are {len(backups)} backups")
+        stored = self.services.containers.get(operation.identity)
+        if stored is None or stored.id != document["Id"] or (moved and subject.id not in stored.former_ids):
+            found.append(f"stored is {stored and (stored.id, stored.former_ids)}")
+        return found
+
+
+def _wrong_words(scenario: Scenario, ended: Operation) -> list[str]:
+    if ended.phase is Phase.SUCCEEDED:
+        return [] if scenario.forward and not ended.last_error else [f"succeeded, though {ended}"]
+    if ended.phase is Phase.ROLLED_BACK:
+        told = ended.reason_code in REASONS and ended.rollback_reason == REASONS[ended.reason_code] and ended.last_error
+        return [] if told else [f"rolled back with {ended.reason_code}: {ended.last_error}"]
+    if ended.phase is Phase.FAILED:
+        untouched = ended.reached is Phase.PREPARE and ended.new_container_id is None
+        return [] if ended.last_error and untouched else [f"failed, though {ended}"]
+    return [f"ended as {ended.phase}: {ended.last_error}"]
+
+
+@contextmanager
+def matrix_on(host: EngineHost, registry: ImageRegistry, folder: Path, lanes: int = LANES) -> Iterator[Matrix]:
+    """A matrix for the length of the block: `1` runs, `plain` as well, `2` has a health check, `crash` exits."""
+    site = Site(host, registry, "matrix")
+    site.publish("1")
+    site.publish("plain")
+    site.publish("2", healthcheck=CHECKED)
+    site.publish("crash", CRASHES)
+    with running_store(folder / "store") as store:
+        made = Matrix(store, site, folder, lanes)
+        try:
+            yield made
+        finally:
+            for lane in made.all:
+                lane.close()

@@ -1,0 +1,51 @@
+"""Whatever call of an update or a rollback goes wrong, and however: the host is whole and the operation ended.
+
+Every call to the engine and every write to the store is refused, lost on the way, or carried out with its answer lost;
+once, and so often in a row that the next ones fail as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.docker.matrix import Matrix, Scenario, Trouble, matrix_on
+from tests.docker.rig import EngineHost, ImageRegistry
+
+LANES = 5
+SCENARIOS = (
+    Scenario("update", "plain", True),
+    Scenario("rollback", "crash", False, grace_ms=300),
+    Scenario("rollback-rm", "crash", False, grace_ms=300, body={"HostConfig": {"AutoRemove": True}}),
+)
+TROUBLES = (("refused", 1), ("lost", 1), ("unanswered", 1), ("lost", 4))
+
+
+@pytest.fixture(scope="module")
+def matrix(
+    engine_host: EngineHost, registry: ImageRegistry, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Matrix]:
+    with matrix_on(engine_host, registry, tmp_path_factory.mktemp("faults"), LANES) as made:
+        yield made
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("how", "times"), TROUBLES, ids=lambda value: str(value))
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_no_trouble_strands_a_service(matrix: Matrix, scenario: Scenario, how: str, times: int) -> None:
+    (whole,), wrong = matrix.run(scenario, None)
+    assert wrong == []
+    troubles = [Trouble(cut, how, times) for cut in range(1, len(whole.points) + 1)]
+    with ThreadPoolExecutor(LANES) as lanes:
+        runs = list(lanes.map(lambda trouble: (trouble, *matrix.run(scenario, trouble)), troubles))
+    strange = {
+        f"{trouble.cut}: {whole.points[trouble.cut - 1]}": (wrong, lives[0].problem)
+        for trouble, lives, wrong in runs
+        if wrong
+    }
+    assert strange == {}, json.dumps(strange, indent=1)
+    print(scenario.name, how, times, len(runs), Counter(lives[0].problem[:60] for _, lives, _ in runs))
