@@ -12,13 +12,17 @@ from urllib.parse import quote, urlencode, urlsplit
 from apprise import Apprise, AppriseAsset, AppriseConfig, NotifyFormat
 
 from chalicelib.adapters.notify.guarded import resolve
-from chalicelib.adapters.notify.secrecy import option
+from chalicelib.adapters.notify.secrecy import hush, option
 from chalicelib.domain.notice import Message
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.notifications import NotSent
 
 _LOCAL = ("ntfy", "ntfys", "gotify", "gotifys", "json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos")
-_ASSET = AppriseAsset(app_id="Slipway", app_desc="Slipway", app_url="", http_redirects=False, secure_logging=True)
+hush("apprise", "urllib3", "requests")
+_ONE_AT_A_TIME = threading.Lock()
+_ASSET = AppriseAsset(
+    async_mode=False, app_id="Slipway", app_desc="Slipway", app_url="", http_redirects=False, secure_logging=True
+)
 
 
 def send(trigger: Trigger, message: Message) -> None:
@@ -160,18 +164,17 @@ def _schemas(server: Any) -> tuple[str, ...]:
 
 @contextmanager
 def _listening() -> Iterator[list[str]]:
-    """What Apprise warns of in this thread; it says nothing elsewhere, for it may name what is secret."""
-    logger, said, here = logging.getLogger("apprise"), [], threading.get_ident()
+    """What Apprise warns of, in whatever thread it works. It says it nowhere else, for it may name what is secret."""
+    said: list[str] = []
 
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == here and record.levelno >= logging.WARNING:
-                said.append(record.getMessage())
+    def listen(record: logging.LogRecord) -> bool:
+        said.append(record.getMessage())
+        return False
 
-    listener = Listener()
-    logger.propagate = False
-    logger.addHandler(listener)
-    try:
-        yield said
-    finally:
-        logger.removeHandler(listener)
+    logger = logging.getLogger("apprise")
+    with _ONE_AT_A_TIME:
+        logger.addFilter(listen)
+        try:
+            yield said
+        finally:
+            logger.removeFilter(listen)

@@ -10,6 +10,7 @@ from typing import Any
 import httpcore
 import httpx
 
+from chalicelib.adapters.notify.secrecy import hush
 from chalicelib.ports.notifications import NotSent
 
 TIMEOUT = 10.0
@@ -45,6 +46,9 @@ def resolve(host: str, port: int, *, allow_all: bool = False) -> str:
         if reason is not None:
             raise NotSent(reason)
     return addresses[0]
+
+
+hush("httpx", "httpcore")
 
 
 class _Backend(httpcore.SyncBackend):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +13,12 @@ from chalicelib.domain.trigger_options import secrets
 
 _SHORTEST = 4
 _USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
+
+
+def hush(*names: str) -> None:
+    """Let these libraries warn, but tell no more: their lesser words name addresses and headers, secrets included."""
+    for name in names:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def scrubbed(text: str, trigger: Trigger) -> str:

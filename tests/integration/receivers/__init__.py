@@ -1,0 +1,1 @@
+"""Local services that take messages and remember them: HTTP, SMTP and MQTT."""

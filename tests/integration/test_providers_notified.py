@@ -1,0 +1,380 @@
+"""Each provider's request, captured where it arrives and compared with what that service documents."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from chalicelib.adapters.notify.sender import ProviderSender
+from chalicelib.domain.notice import Event, Message, Notice
+from chalicelib.domain.trigger import Trigger
+from chalicelib.domain.trigger_settings import read
+from chalicelib.ports.notifications import NotSent
+from chalicelib.wire.notice import content, message
+from tests.builders.containers import NOW, container, with_update
+from tests.integration.receivers.broker import mqtt_broker
+from tests.integration.receivers.mail import mail_receiver
+from tests.integration.receivers.web import Receiver, web_receiver
+
+WEB = with_update(container("web"))
+TITLE = "New tag found for container web"
+BODY = "Container web running with tag 1.2.3 can be updated to tag 1.3.0"
+
+
+def trigger(kind: str, **options: Any) -> Trigger:
+    """One trigger named `one`, read as settings are read."""
+    family = "ACTION" if kind in ("command", "docker") else "NOTIFICATION"
+    found = read({f"DD_{family}_{kind.upper()}_ONE_{name.upper()}": str(value) for name, value in options.items()})
+    assert not found.problems, found.problems
+    return found.triggers[0]
+
+
+def notice(one: Trigger, key: str = "k" * 40, event: Event = Event.UPDATE_AVAILABLE, **facts: Any) -> Notice:
+    return Notice(key, "local", one.id, event, key, NOW, NOW, WEB.identity, content=content(WEB, facts))
+
+
+def tell(one: Trigger, *notices: Notice) -> Message:
+    """Send what these notices say; what was said."""
+    told = message(one, notices or (notice(one),), "k" * 40)
+    ProviderSender({"HANDED_ON": "yes", "NOT_NAMED": "no"}).send(one, told)
+    return told
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A receiver, to which requests of Apprise's to anywhere else are led too."""
+    with web_receiver() as receiver:
+        real = requests.adapters.HTTPAdapter.send
+
+        def led(adapter: Any, request: Any, **options: Any) -> Any:
+            parts = urlsplit(request.url)
+            if parts.hostname != "127.0.0.1":
+                request.headers["X-Meant-For"] = parts.netloc
+                request.url = f"{receiver.url}{parts.path}?{parts.query}"
+            return real(adapter, request, **options)
+
+        monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", led)
+        yield receiver
+
+
+def test_http_posts_the_container(web: Receiver) -> None:
+    tell(trigger("http", url=f"{web.url}/hook", auth_user="ada", auth_password="pass word"))
+    sent = web.only
+    assert (sent.method, sent.path) == ("POST", "/hook")
+    assert sent.headers["content-type"] == "application/json"
+    assert sent.headers["idempotency-key"] == "k" * 40
+    assert sent.headers["authorization"] == "Basic YWRhOnBhc3Mgd29yZA=="
+    assert (sent.json["id"], sent.json["name"], sent.json["updateAvailable"]) == (WEB.id, "web", True)
+
+
+def test_http_posts_a_list_for_a_batch(web: Receiver) -> None:
+    one = trigger("http", url=web.url, auth_type="bearer", auth_bearer="t0ken-t0ken", mode="batch")
+    tell(one, notice(one), notice(one, "other"))
+    assert [document["name"] for document in web.only.json] == ["web", "web"]
+    assert web.only.headers["authorization"] == "Bearer t0ken-t0ken"
+
+
+def test_http_says_which_event_a_container_is_sent_for(web: Receiver) -> None:
+    one = trigger("http", url=web.url)
+    tell(one, notice(one, event=Event.UPDATE_FAILED, error="Health check failed"))
+    assert (web.only.json["event"], web.only.json["name"]) == ("update-failed", "web")
+    assert "Health check failed" in web.only.json["body"]
+
+
+def test_http_never_posts_a_secret_of_the_container(web: Receiver) -> None:
+    tell(trigger("http", url=web.url))
+    assert b"s3cret" not in web.only.body
+    assert {"key": "DATABASE_PASSWORD", "value": "***", "sensitive": True} in web.only.json["details"]["env"]
+
+
+def test_ntfy(web: Receiver) -> None:
+    tell(trigger("ntfy", url=web.url, topic="news", priority=4, auth_token="tk_abcdefgh12345678"))
+    sent = web.only
+    assert sent.method == "POST"
+    said = sent.json if sent.body.startswith(b"{") else {"topic": sent.path.strip("/"), "message": sent.body.decode()}
+    assert (said["topic"], said["message"].strip()) == ("news", BODY)
+    assert sent.headers.get("x-title", said.get("title")) == TITLE
+    assert str(sent.headers.get("x-priority", said.get("priority"))) in ("4", "high")
+    assert sent.headers["authorization"] == "Bearer tk_abcdefgh12345678"
+
+
+def test_gotify(web: Receiver) -> None:
+    tell(trigger("gotify", url=web.url, token="A1b2C3d4E5f6G7h", priority=8))
+    sent = web.only
+    assert (sent.method, sent.path.rstrip("/")) == ("POST", "/message")
+    assert sent.headers["x-gotify-key"] == "A1b2C3d4E5f6G7h"
+    assert (sent.json["title"], sent.json["message"], sent.json["priority"]) == (TITLE, BODY, 8)
+
+
+def test_discord(web: Receiver) -> None:
+    token = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_abcdefghijklmnopqrstuvwxyz0123"
+    web.status = 204
+    tell(trigger("discord", url=f"https://discord.com/api/webhooks/123456789012345678/{token}", botusername="Slipway"))
+    sent = web.only
+    assert (sent.host, sent.path) == ("discord.com", f"/api/webhooks/123456789012345678/{token}")
+    assert sent.json["username"] == "Slipway"
+    assert TITLE in sent.json["content"] and BODY in sent.json["content"]
+
+
+def test_slack_by_token(web: Receiver) -> None:
+    web.answer = b'{"ok": true, "channel": "C1", "ts": "1"}'
+    tell(trigger("slack", token="xoxb-123456789012-123456789012-4ddbc191d40ee098cbaae6f3523ada2d", channel="general"))
+    sent = web.requests[-1]
+    assert (sent.host, sent.path) == ("slack.com", "/api/chat.postMessage")
+    assert sent.headers["authorization"].startswith("Bearer xoxb-")
+    assert sent.json["channel"].lstrip("#") == "general"
+    assert BODY in json.dumps(sent.json)
+
+
+def test_slack_by_webhook(web: Receiver) -> None:
+    web.answer = b"ok"
+    tell(trigger("slack", url="https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"))
+    assert (web.only.host, web.only.path) == (
+        "hooks.slack.com",
+        "/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ",
+    )
+
+
+def test_googlechat(web: Receiver) -> None:
+    url = "https://chat.googleapis.com/v1/spaces/AAAA1234/messages?key=theKeyOfIt1&token=theTokenOfIt1"
+    tell(trigger("googlechat", url=url, threadkey="updates"))
+    sent = web.only
+    assert (sent.host, sent.path) == ("chat.googleapis.com", "/v1/spaces/AAAA1234/messages")
+    assert (sent.query["key"], sent.query["token"]) == (["theKeyOfIt1"], ["theTokenOfIt1"])
+    assert BODY in sent.json["text"]
+    assert "updates" in json.dumps([sent.json, dict(sent.query)])
+
+
+def test_ifttt(web: Receiver) -> None:
+    tell(trigger("ifttt", key="theKeyOfIfttt", event="updated"))
+    sent = web.only
+    assert (sent.host, sent.path) == ("maker.ifttt.com", "/trigger/updated/with/key/theKeyOfIfttt")
+    assert TITLE in sent.json.values() and BODY in sent.json.values()
+
+
+def test_pushover(web: Receiver) -> None:
+    user, token = "uQiRzpo4DXghDmr9QzzfQu27cmVRsG", "azGDORePK8gMaC0QOYAMyEEuzJnyUi"
+    tell(trigger("pushover", user=user, token=token, priority=1, sound="bike"))
+    sent = web.only
+    said = sent.json if sent.body.startswith(b"{") else {name: values[0] for name, values in sent.form.items()}
+    assert (sent.host, sent.path) == ("api.pushover.net", "/1/messages.json")
+    assert (said["user"], said["token"], said["title"], said["message"]) == (user, token, TITLE, BODY)
+    assert (str(said["priority"]), said["sound"]) == ("1", "bike")
+
+
+def test_telegram_escapes_what_its_format_would_read(web: Receiver) -> None:
+    web.answer = b'{"ok": true, "result": {}}'
+    tell(trigger("telegram", bottoken="123456789:AABBCCDDEEFFaabbccddeeff00112233445", chatid="12315544",
+                 messageformat="HTML", simplebody="<b> & ${name}"))  # fmt: skip
+    sent = web.requests[-1]
+    assert (sent.host, sent.path) == (
+        "api.telegram.org",
+        "/bot123456789:AABBCCDDEEFFaabbccddeeff00112233445/sendMessage",
+    )
+    assert (str(sent.json["chat_id"]), sent.json["parse_mode"]) == ("12315544", "HTML")
+    assert "&lt;b&gt; &amp; web" in sent.json["text"]
+
+
+def test_matrix_sends_under_its_key_so_that_the_server_drops_a_second_one(web: Receiver) -> None:
+    tell(trigger("matrix", url=web.url, roomid="!room:example.com", accesstoken="syt_token"))
+    sent = web.only
+    assert (sent.method, sent.path) == (
+        "PUT",
+        f"/_matrix/client/v3/rooms/%21room%3Aexample.com/send/m.room.message/{'k' * 40}",
+    )
+    assert sent.headers["authorization"] == "Bearer syt_token"
+    assert sent.json == {"msgtype": "m.notice", "body": f"{TITLE}\n\n{BODY}"}
+
+
+def test_mattermost(web: Receiver) -> None:
+    tell(trigger("mattermost", url=f"{web.url}/hooks/abcdefgh12345678", channel="town", username="bot"))
+    assert web.only.path == "/hooks/abcdefgh12345678"
+    assert web.only.json == {"text": f"**{TITLE}**\n\n{BODY}", "channel": "town", "username": "bot"}
+
+
+def test_rocketchat(web: Receiver) -> None:
+    tell(trigger("rocketchat", url=web.url, user_id="uid1", auth_token="rc-token-1", channel="#ops", alias="Slipway"))
+    sent = web.only
+    assert (sent.path, sent.headers["x-auth-token"], sent.headers["x-user-id"]) == (
+        "/api/v1/chat.postMessage",
+        "rc-token-1",
+        "uid1",
+    )
+    assert sent.json == {"text": f"*{TITLE}*\n\n{BODY}", "channel": "#ops", "alias": "Slipway"}
+
+
+def test_teams_gets_an_adaptive_card(web: Receiver) -> None:
+    tell(trigger("teams", url=f"{web.url}/workflows/abcdefgh12345678"))
+    (attachment,) = web.only.json["attachments"]
+    assert web.only.json["type"] == "message"
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    assert (attachment["content"]["type"], attachment["content"]["version"]) == ("AdaptiveCard", "1.4")
+    assert [block["text"] for block in attachment["content"]["body"]] == [TITLE, BODY]
+
+
+def test_apprise_takes_any_address_of_its_own(web: Receiver) -> None:
+    tell(trigger("apprise", url=f"json://127.0.0.1:{web.port}/first", urls=f"json://127.0.0.1:{web.port}/second"))
+    assert {sent.path.rstrip("/") for sent in web.requests} == {"/first", "/second"}
+    assert all((sent.json["title"], sent.json["message"]) == (TITLE, BODY) for sent in web.requests)
+
+
+def test_a_title_can_be_left_out(web: Receiver) -> None:
+    tell(trigger("mattermost", url=web.url, disabletitle="true"))
+    assert web.only.json == {"text": BODY}
+
+
+def test_smtp() -> None:
+    with mail_receiver() as mailbox:
+        options = {"host": "127.0.0.1", "port": mailbox.port, "user": "ada", "pass": "pass word"}
+        tell(trigger("smtp", **options, to="ops@example.com", **{"from": "slipway@example.com"}))
+    (mail,) = mailbox.mails
+    assert (mailbox.sender, mailbox.recipients) == ("slipway@example.com", ["ops@example.com"])
+    assert mailbox.login == "ada pass word"
+    assert mail["Subject"] == TITLE
+    assert BODY in mail.get_body().get_content()  # type: ignore[union-attr]
+
+
+def test_mqtt_keeps_each_container_under_a_topic_of_its_own() -> None:
+    with mqtt_broker() as broker:
+        options = {"url": f"mqtt://127.0.0.1:{broker.port}", "user": "ada", "password": "pass word"}
+        tell(trigger("mqtt", **options, clientid="me"))
+    ((topic, payload, qos, retained),) = broker.published
+    assert broker.login == ("me-kkkkkkkk", "ada", "pass word")
+    assert (topic, qos, retained) == ("dd/container/local/web", 1, True)
+    said = json.loads(payload)
+    assert (said["id"], said["installed_version"], said["latest_version"]) == (WEB.id, "1.2.3", "1.3.0")
+    assert said["labels_com_docker_compose_project"] == "demo"
+    assert said["image_tag_value"] == "1.2.3" and said["update_available"] is True
+    assert "s3cret" not in payload.decode()
+
+
+def test_mqtt_tells_home_assistant_where_to_find_and_how_to_install() -> None:
+    with mqtt_broker() as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        tell(trigger("mqtt", url=url, topic="wud/c", hass_enabled="true", hass_discovery="true"))
+    (topic, payload, _, retained), (state_topic, _, _, _) = broker.published
+    said: Mapping[str, Any] = json.loads(payload)
+    assert (topic, retained) == ("homeassistant/update/wud_c_local_web/config", True)
+    assert said["unique_id"] == "wud_c_local_web"
+    assert said["state_topic"] == said["json_attributes_topic"] == state_topic == "wud/c/local/web"
+    assert (said["command_topic"], said["payload_install"]) == ("wud/c/local/web/install", "install")
+    assert {"value_template", "device", "name"} <= set(said)
+
+
+def test_a_broker_that_lets_nobody_in_is_a_failure() -> None:
+    with mqtt_broker() as broker:
+        broker.refusal = 5
+        with pytest.raises(NotSent, match="did not let us in"):
+            tell(trigger("mqtt", url=f"mqtt://127.0.0.1:{broker.port}", user="ada", password="pass word"))
+
+
+def test_a_command_has_the_container_in_its_environment(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    told = tell(trigger("command", cmd=f"env > {out}", env="HANDED_ON"))
+    seen = dict(line.split("=", 1) for line in out.read_text().splitlines() if "=" in line)
+    assert (seen["name"], seen["image_tag_value"], seen["updateKind_remoteValue"]) == ("web", "1.2.3", "1.3.0")
+    assert json.loads(seen["container_json"])["id"] == WEB.id
+    assert seen["DD_TITLE"] == told.title
+    assert seen["HANDED_ON"] == "yes" and "NOT_NAMED" not in seen
+    assert not [name for name in seen if name.startswith(("AWS_", "SLIPWAY_"))]
+
+
+def test_a_command_that_fails_says_how() -> None:
+    with pytest.raises(NotSent, match="ended with 3: it broke"):
+        tell(trigger("command", cmd="echo it broke >&2; exit 3"))
+
+
+def test_a_command_that_does_not_end_is_ended_with_all_it_started(tmp_path: Path) -> None:
+    mark = tmp_path / "late"
+    with pytest.raises(NotSent, match=r"did not end within 0.3 seconds"):
+        tell(trigger("command", cmd=f"(sleep 1; touch {mark}) & sleep 30", timeout=300))
+    threading.Event().wait(1.2)
+    assert not mark.exists()
+
+
+SECRETS = [
+    ("http", {"url": "{url}/sEcReTpAtH", "auth_user": "ada", "auth_password": "sEcReTpass"}),
+    ("gotify", {"url": "{url}", "token": "AsEcReT12345678"}),
+    ("matrix", {"url": "{url}", "roomid": "!r:x", "accesstoken": "sEcReT_token"}),
+    ("mattermost", {"url": "{url}/hooks/sEcReT12345678"}),
+    ("rocketchat", {"url": "{url}", "user_id": "u", "auth_token": "sEcReT_token"}),
+    ("teams", {"url": "{url}/hooks/sEcReT12345678"}),
+    ("apprise", {"url": "json://user:sEcReTpass@127.0.0.1:{port}/sEcReTpath"}),
+    ("ntfy", {"url": "{url}", "topic": "news", "auth_user": "ada", "auth_password": "sEcReTpass"}),
+    ("ifttt", {"key": "sEcReTkey123"}),
+    ("discord", {"url": "https://discord.com/api/webhooks/123456789012345678/sEcReTsEcReTsEcReTsEcReTsEcReTsEcReTsEcReT"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "options"), SECRETS, ids=[kind for kind, _ in SECRETS])
+def test_no_error_and_no_log_holds_a_secret(
+    web: Receiver, kind: str, options: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    web.status = 403
+    web.answer = b'{"error": "sEcReTpass sEcReT_token AsEcReT12345678 sEcReT12345678 is wrong"}'
+    one = trigger(kind, **{name: text.format(url=web.url, port=web.port) for name, text in options.items()})
+    with pytest.raises(NotSent) as caught:
+        tell(one)
+    assert f"{kind}.one" in str(caught.value)
+    # The receiver's own words are its own: only what this trigger holds is secret to it.
+    held = {word for text in options.values() for word in ("sEcReTpass", "sEcReT_token", "AsEcReT12345678",
+            "sEcReT12345678", "sEcReTpAtH", "sEcReTkey123", "sEcReTsEcReT") if word in text}  # fmt: skip
+    assert held
+    said = str(caught.value) + caplog.text.replace("POST", "")
+    assert not [word for word in held if word in said], said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "http://[fe80::1]/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://[64:ff9b::a9fe:a9fe]/",
+        "http://0xA9FEA9FE/",
+        "http://2852039166/",
+        "http://169.254.1.1:8080/",
+        "http://[fd00:ec2::254]/",
+        "http://100.100.100.200/",
+        "http://0.0.0.0/",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1/",
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "mattermost", "teams"])
+def test_link_local_and_metadata_addresses_are_refused(kind: str, url: str) -> None:
+    with pytest.raises(NotSent, match=r"link-local or metadata|must begin with|cannot be found"):
+        tell(trigger(kind, url=url))
+
+
+@pytest.mark.parametrize("kind", ["ntfy", "gotify"])
+def test_apprise_is_not_led_to_metadata_either(kind: str) -> None:
+    options = {"ntfy": {"topic": "t"}, "gotify": {"token": "AbCdEf123456789"}}[kind]
+    with pytest.raises(NotSent, match="link-local or metadata"):
+        tell(trigger(kind, url="http://169.254.169.254", **options))
+
+
+@pytest.mark.parametrize(("kind", "options"), [("http", {}), ("ntfy", {"topic": "t"})])
+def test_a_redirect_is_not_followed(web: Receiver, kind: str, options: dict[str, str]) -> None:
+    with web_receiver() as trap:
+        web.status, web.headers = 307, {"Location": f"{trap.url}/latest/meta-data"}
+        with pytest.raises(NotSent):
+            tell(trigger(kind, url=web.url, **options))
+        assert len(web.requests) == 1 and trap.requests == []
+
+
+def test_a_name_is_refused_for_one_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    both = [(2, 1, 6, "", ("127.0.0.1", 80)), (2, 1, 6, "", ("169.254.169.254", 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    with pytest.raises(NotSent, match="link-local or metadata"):
+        tell(trigger("http", url="http://rebind.example/"))
