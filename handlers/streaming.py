@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from chalicelib.domain.connection import NORMAL, Connection, Ended
-from chalicelib.domain.errors import Forbidden, SlipwayError
+from chalicelib.domain.errors import Forbidden, SlipwayError, Unavailable
 from chalicelib.domain.fleet import Entry
 from chalicelib.ports.services import Services
 from chalicelib.usecases.stream_logs import require_stream, stream_logs
@@ -40,14 +42,23 @@ def refusal(request: Request, services: Services) -> Response | None:
     return None
 
 
-def begin_logs(container_id: str, request: Request, services: Services, connection: Connection) -> None:
-    """Have the container's log sent to the connection. Raises Ended when there is nothing to send, and why."""
+def begin_logs(container_id: str, request: Request, services: Services, connection: Connection) -> Callable[[], None]:
+    """Have the container's log sent to the connection; gives a way to remind an executor that is not heard of.
+
+    Raises Ended when there is nothing to send, and why.
+    """
     orders = ordering(request, services)
     entry = _fit(container_id, request, services)
     query = log_wire.stream(request.query)
     if query.nothing:
         raise Ended(NORMAL, "Nothing was asked for")
-    stream_logs(entry, query, connection, orders)
+    command = stream_logs(entry, query, connection, orders)
+
+    def remind() -> None:
+        with suppress(Unavailable):
+            services.queue.wake(command.agent, command.id)
+
+    return remind
 
 
 def refused_logs(container_id: str, request: Request, services: Services) -> Ended | None:

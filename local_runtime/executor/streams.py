@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from chalicelib.domain.command import Command, subject
 from chalicelib.domain.connection import BROKEN, NORMAL, NOT_FOUND, NOT_RUNNING, Connection, Ended
 from chalicelib.domain.errors import SlipwayError, Unavailable
-from chalicelib.domain.log import LogQuery
+from chalicelib.domain.log import MOST_LINES, LogLine, LogQuery
 from chalicelib.ports.connections import Connections, Gone
 from chalicelib.ports.engine import Engine, EngineError, EngineNotFound, LogStream
 from local_runtime.executor.viewer import MOST_WAITING, Batch, Overlap, Viewer
@@ -179,21 +180,45 @@ class Source:
     def _read(self) -> None:
         assert self._stream is not None
         code, reason = NORMAL, "End of the log"
+        given = Overlap()
         try:
             for lines in self._stream:
-                batch = Batch(lines, self._connections)
-                size = sum(len(line.line) for line in lines) + _FRAME_BYTES * len(lines)
-                with self._changed:
-                    viewers = list(self._viewers)
-                for viewer in viewers:
-                    viewer.offer(batch, size)
+                given.had(lines)
+                self._offer(lines)
                 self._hold_back()
+            self._offer(self._missed(given))
         except SlipwayError as error:
             code, reason = BROKEN, str(error)[:120]
         except Exception:
             log.exception("the log of %s cannot be followed", self._container_id[:12])
             code, reason = BROKEN, "Something went wrong inside Slipway"
         self._end(code, reason)
+
+    def _missed(self, given: Overlap) -> list[LogLine]:
+        """The container's last words: the engine may stop following before it has read them."""
+        since = given.latest
+        if self._ended or since is None:
+            return []
+        query = LogQuery(tail=MOST_LINES, since=datetime.fromisoformat(since))
+        try:
+            stream = self._engine.logs(self._container_id, query)
+            try:
+                return given.new([line for lines in stream for line in lines])
+            finally:
+                stream.close()
+        except EngineError:
+            # Removed with its log: what the engine gave is all there is.
+            return []
+
+    def _offer(self, lines: Sequence[LogLine]) -> None:
+        if not lines:
+            return
+        batch = Batch(lines, self._connections)
+        size = sum(len(line.line) for line in lines) + _FRAME_BYTES * len(lines)
+        with self._changed:
+            viewers = list(self._viewers)
+        for viewer in viewers:
+            viewer.offer(batch, size)
 
     def _end(self, code: int, reason: str) -> None:
         with self._changed:

@@ -55,6 +55,11 @@ class Overlap:
         self._last: dict[str, str] = {}
         self._same: dict[str, Counter[str]] = {}
 
+    @property
+    def latest(self) -> str | None:
+        """The earliest of the two streams' last times; nothing before a line was had, or when lines have no times."""
+        return min(filter(None, self._last.values()), key=_moment, default=None)
+
     def had(self, lines: Sequence[LogLine]) -> None:
         """These lines of the history have been sent."""
         for stream, ts, line in lines:

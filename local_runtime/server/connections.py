@@ -32,16 +32,19 @@ class OpenConnection:
         self.socket = socket
         self.number = 0
         self.farewell = (NORMAL, "")
-        self._heard = time.monotonic()
+        self.heard = False
+        """Whether its executor has ever been heard of."""
+        self._heard_at = time.monotonic()
 
     @property
     def silent(self) -> bool:
         """Whether its executor has not been heard of for too long."""
-        return time.monotonic() - self._heard > SILENCE_SECONDS
+        return time.monotonic() - self._heard_at > SILENCE_SECONDS
 
     def hear(self) -> None:
         """Its executor is there."""
-        self._heard = time.monotonic()
+        self.heard = True
+        self._heard_at = time.monotonic()
 
     def end(self, code: int, reason: str) -> None:
         """Close it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -54,21 +54,27 @@ class LogDoor:
         connection_id, connection = self._connections.add(scope["extensions"][EXTENSION])
         try:
             target = Connection(connection_id, self._url(scope), self._connections.secret, many=True)
-            await self._in_thread(begin_logs, scope["path_params"]["id"], request, self._services, target)
-            await self._until_gone(connection, receive)
+            begin = begin_logs, scope["path_params"]["id"], request, self._services, target
+            remind = await self._in_thread(*begin)
+            await self._until_gone(connection, receive, remind)
         except Ended as ended:
             connection.end(ended.code, str(ended))
             await _drain(receive)
         finally:
             self._connections.remove(connection_id)
 
-    async def _until_gone(self, connection: OpenConnection, receive: Receive) -> None:
-        """What viewers send is ignored. An executor that falls silent is dead, and its viewers are told."""
+    async def _until_gone(self, connection: OpenConnection, receive: Receive, remind: Callable[[], None]) -> None:
+        """What viewers send is ignored. An executor that falls silent is dead, and its viewers are told.
+
+        The wake-up of one that has only just come back may have gone to its predecessor: it is sent again.
+        """
         async with anyio.create_task_group() as group:
 
             async def watch() -> None:
                 while not connection.silent:
                     await anyio.sleep(LOOK_SECONDS)
+                    if not connection.heard:
+                        await self._in_thread(remind)
                 connection.end(BROKEN, "The executor does not answer")
 
             group.start_soon(watch)
