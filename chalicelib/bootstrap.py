@@ -21,7 +21,7 @@ from chalicelib.ports.patterns import PatternCompiler
 from chalicelib.ports.queues import Queue
 from chalicelib.ports.release_notes import ReleaseNotesCache, ReleaseNotesSource
 from chalicelib.ports.scanner import ReportStore
-from chalicelib.ports.services import Tally
+from chalicelib.ports.services import Feed, Tally
 from chalicelib.ports.stores import (
     AgentStore,
     AuditStore,
@@ -216,6 +216,13 @@ class Services:
         from chalicelib.adapters.dynamo.attempts import DynamoAttempts
 
         return DynamoAttempts(self.tables)
+
+    @cached_property
+    def feed(self) -> Feed:
+        """News of the fleet."""
+        from chalicelib.usecases.follow_fleet import Feed as FleetFeed
+
+        return FleetFeed(self.fleet, self.agents, self.operations, self.clock)
 
     @cached_property
     def tally(self) -> Tally:

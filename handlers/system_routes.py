@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from handlers import metrics, system
-from handlers.route import Answer, Route
+from handlers import events, metrics, system
+from handlers.route import Answer, Query, Route
+
+_EVENTS = """`dd:connected` comes first, `dd:heartbeat` every 15 seconds. Then `dd:container-added`, `-updated` and `-removed`
+carry a container, `dd:update-operation-changed`, `dd:update-applied` and `dd:update-failed` an operation,
+`dd:agent-connected` and `-disconnected` an agent. A client that comes back with the id of the last event it saw gets what
+it missed in the last 5 minutes, or `dd:resync-required`. On Lambda a stream lasts 3 seconds."""
 
 SYSTEM: tuple[Route, ...] = (
     Route(
@@ -89,5 +94,19 @@ SYSTEM: tuple[Route, ...] = (
             423: Answer("Error", "Too many wrong passwords: locked for a while."),
         },
         public=True,
+    ),
+    Route(
+        "GET",
+        "/api/v1/events/ui",
+        events.stream,
+        operation_id="streamEvents",
+        summary="Follow what happens, as server-sent events",
+        description=_EVENTS,
+        tag="events",
+        responses={
+            200: Answer(description="Server-sent events.", media_type="text/event-stream"),
+            429: Answer("Error", "More than 10 streams of a client, or 500 in all."),
+        },
+        query=(Query("last-event-id", {"type": "string"}, "For clients that cannot send the header `Last-Event-ID`."),),
     ),
 )

@@ -1,4 +1,4 @@
-"""Components: what Slipway is made of by configuration, such as watchers and registries, as their agents report them."""
+"""Components: what Slipway is made of by its settings, such as watchers and registries, as their agents report them."""
 
 from __future__ import annotations
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Set
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
+from chalicelib.domain.news import Numbered
 from chalicelib.ports.accounts import AccountStore, Passwords, Sessions, TokenStore
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.limits import Attempts, RateLimiter
@@ -31,6 +33,31 @@ class Tally(Protocol):
 
     def totals(self) -> tuple[Counter[tuple[str, ...]], Counter[tuple[str, ...]]]:
         """Rows by (action,), and runs of triggers by (type, name, status)."""
+        ...
+
+
+class Feed(Protocol):
+    """News of the fleet, numbered by this process, for everybody who listens."""
+
+    @property
+    def boot(self) -> str:
+        """Names this life of the process: numbers of another one mean nothing here."""
+        ...
+
+    def admit(self, client: str) -> None:
+        """Raise TooMany when this client, or all together, listen too often already, Unavailable without the store."""
+        ...
+
+    def listening(self, client: str) -> AbstractContextManager[None]:
+        """Count a listener."""
+        ...
+
+    def begin(self, last_id: str | None) -> tuple[int, str | None]:
+        """Where a listener goes on who has seen the event of that id, and why it must read everything again, if so."""
+        ...
+
+    def after(self, number: int, patience: float) -> list[Numbered]:
+        """The news after that one; waits so many seconds for some. Raises Unavailable."""
         ...
 
 
@@ -214,6 +241,11 @@ class Services(Protocol):
     @property
     def attempts(self) -> Attempts:
         """Failed log-ins."""
+        ...
+
+    @property
+    def feed(self) -> Feed:
+        """News of the fleet."""
         ...
 
     @property
