@@ -16,6 +16,7 @@ from chalicelib.domain.account import Account, phc
 from chalicelib.ports.accounts import AccountStore, TokenStore
 from chalicelib.ports.connections import Connections
 from chalicelib.ports.limits import Attempts, RateLimiter
+from chalicelib.ports.notifications import Author, Outbox, Sender
 from chalicelib.ports.observation import ResultStore, SampleStore
 from chalicelib.ports.patterns import PatternCompiler
 from chalicelib.ports.queues import Queue
@@ -230,6 +231,28 @@ class Services:
         from chalicelib.usecases.tally_audit import AuditTally
 
         return AuditTally(self.audit, self.agents, self.clock, self.started_at)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Notices."""
+        from chalicelib.adapters.dynamo.outbox import DynamoOutbox
+
+        _ = self.tables
+        return DynamoOutbox()
+
+    @cached_property
+    def sender(self) -> Sender:
+        """Delivers what notices say."""
+        from chalicelib.adapters.notify.sender import ProviderSender
+
+        return ProviderSender(self.settings.triggers.handed_on)
+
+    @cached_property
+    def author(self) -> Author:
+        """Puts notices into words."""
+        from chalicelib.wire.notice import Words
+
+        return Words()
 
     @cached_property
     def limits(self) -> RateLimiter:

@@ -13,6 +13,7 @@ from chalicelib.domain.container import LOCAL_AGENT
 from chalicelib.settings_reader import BadSetting as BadSetting
 from chalicelib.settings_reader import Reader, components, cron
 from chalicelib.settings_security import SecuritySettings, read_security
+from chalicelib.settings_triggers import TriggerSettings, read_triggers
 from chalicelib.settings_watchers import NO_WEBHOOKS, WebhookSettings, read_watchers, read_webhook
 from chalicelib.settings_watchers import WatcherSettings as WatcherSettings
 
@@ -94,6 +95,7 @@ class Settings:
     stats_history: int = 60
     watchers: tuple[WatcherSettings, ...] = (WatcherSettings("local"),)
     docker_actions: tuple[DockerActionSettings, ...] = (DockerActionSettings("local"),)
+    triggers: TriggerSettings = field(default_factory=TriggerSettings)
     registries: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     forges: tuple[ForgeSettings, ...] = ()
     github_token: str | None = None
@@ -171,6 +173,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         stats_history=reader.number("DD_STATS_HISTORYSIZE", defaults.stats_history, 1, 500),
         watchers=read_watchers(reader, problems),
         docker_actions=_docker_actions(reader, problems),
+        triggers=read_triggers(reader, problems),
         registries=reader.tree("DD_REGISTRY_"),
         forges=tuple(_forges(reader, problems)),
         github_token=reader.get("DD_RELEASE_NOTES_GITHUB_TOKEN"),

@@ -36,6 +36,7 @@ class CommandKind(StrEnum):
     TIDY = "tidy"
     """Look after what an interrupted or only half successful operation left on the host; an executor's own order."""
     REVEAL = "reveal"
+    RUN_TRIGGER = "run-trigger"
     SCAN = "scan"
     SBOM = "sbom"
 

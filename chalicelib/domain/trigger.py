@@ -9,12 +9,13 @@ from typing import Any
 
 from chalicelib.domain.container import LOCAL_AGENT
 from chalicelib.domain.threshold import THRESHOLDS
+from chalicelib.domain.trigger_options import secrets
 
 MASK = "***"
 ALL = "all"
 
 _SECRET = re.compile(
-    r"password|passwd|passphrase|secret|token|credential|api_?key|access_?key|private_?key|^auth$|^pass$|authorization"
+    r"password|passwd|passphrase|secret|token|credential|bearer|api_?key|access_?key|private_?key|^auth$|^pass$|authorization"
     r"|^(client|cert)?key$|webhook|^hash$|^dsn$",
     re.IGNORECASE,
 )
@@ -72,7 +73,11 @@ def serving(triggers: Iterable[Trigger], include: str | None, exclude: str | Non
 
 def masked(trigger: Trigger) -> Mapping[str, Any]:
     """The configuration without its secrets: whole values by their name, and URLs that let in whoever knows them."""
-    return {name: _masked(name, value, trigger.type) for name, value in trigger.configuration.items()}
+    secret = secrets(trigger.type)
+    return {
+        name: MASK if value and name in secret else _masked(name, value, trigger.type)
+        for name, value in trigger.configuration.items()
+    }
 
 
 def _masked(name: str, value: Any, kind: str) -> Any:

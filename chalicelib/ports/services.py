@@ -12,6 +12,7 @@ from chalicelib.domain.news import Numbered
 from chalicelib.ports.accounts import AccountStore, Passwords, Sessions, TokenStore
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.limits import Attempts, RateLimiter
+from chalicelib.ports.notifications import Outbox
 from chalicelib.ports.observation import ResultStore, SampleStore
 from chalicelib.ports.queues import Queue
 from chalicelib.ports.release_notes import ReleaseNotesCache, ReleaseNotesSource
@@ -251,6 +252,11 @@ class Services(Protocol):
     @property
     def tally(self) -> Tally:
         """Counts of what was done."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """Notices that wait or were given up."""
         ...
 
     @property

@@ -23,8 +23,10 @@ _HELD_BACK = {
 }
 
 
-def request_update(entry: Entry, ordering: Ordering, operations: OperationStore) -> Command:
-    """The command that updates this container.
+def request_update(
+    entry: Entry, ordering: Ordering, operations: OperationStore, trigger_id: str | None = None
+) -> Command:
+    """The command that updates this container, by that docker trigger or by its agent's first.
 
     Raises Invalid when there is nothing to move to, NotFound without a docker trigger, Conflict while an operation is
     open or when the security gate blocks the candidate, Failed when the agent is not connected.
@@ -33,7 +35,8 @@ def request_update(entry: Entry, ordering: Ordering, operations: OperationStore)
     listing = entry.listing
     _require_candidate(entry, now)
     agent = ordering.require_connected(listing.identity.agent)
-    trigger = next((one for one in agent.facts.get("triggers", ()) if one.get("type") in DOCKER_TYPES), None)
+    known = [one for one in agent.facts.get("triggers", ()) if one.get("type") in DOCKER_TYPES]
+    trigger = next((one for one in known if trigger_id in (None, one.get("id"))), None)
     if trigger is None:
         raise NotFound(f"No docker trigger is configured for {listing.identity.name}; add one with DD_ACTION_DOCKER_*.")
     if listing.blocked is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.domain.audit import AuditEntry
@@ -26,12 +27,15 @@ class Conclusion:
     containers: ContainerStore
     audit: AuditStore
     clock: Clock
+    ended: Callable[[Operation, Container | None], object] = lambda _operation, _container: None
+    """Told of every end, as often as it is concluded."""
 
     def of(self, watcher: Watcher, host: Host, operation: Operation) -> None:
         """Everything about this ended operation; doing it again changes nothing. Raises EngineUnavailable."""
         former = self.containers.get(operation.identity)
         current = self._look(watcher, operation, former)
         self._note_end(operation, current or former)
+        self.ended(operation, current or former)
         host.blueprints.forget(operation.id)
 
     def note(self, identity: Identity, action: str, status: str, details: str | None = None) -> None:
