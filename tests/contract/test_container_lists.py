@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from chalicelib.domain.container import Candidate, Container, UpdateKind
+from chalicelib.domain.security import Scan, ScanReport, Security, subject_key
+from chalicelib.domain.vulnerability import Summary, Vulnerability
 from tests.builders.api import Api, nulls
 from tests.builders.containers import NOW, container, with_update
 
@@ -253,28 +254,19 @@ def test_a_suppressed_update_is_up_to_date_but_keeps_its_kind(some: Api) -> None
     assert names(some, "maturity=mature") == ["moved"]
 
 
-def test_vulnerabilities_are_listed_only_when_asked_for(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [{"id": "CVE-1", "severity": "HIGH"}]
-    scan = {
-        "scanner": "trivy",
-        "image": "web:1",
-        "scannedAt": "2026-11-23T12:00:00.000Z",
-        "status": "blocked",
-        "blockSeverities": ["HIGH"],
-        "blockingCount": 1,
-        "summary": {"unknown": 0, "low": 0, "medium": 0, "high": 1, "critical": 0},
-        "vulnerabilities": found,
-    }
-    api.add(container("web"))
-    fleet = api.services.fleet.fleet()
-    entry = fleet.entries[0]
-    document: dict[str, Any] = {**entry.listing.read(), "security": {"scan": scan, "updateScan": scan}}
-    scanned = replace(entry, listing=replace(entry.listing, read=lambda: document))
-    known = replace(fleet, entries=(scanned,), by_id={scanned.listing.id: scanned})
-    monkeypatch.setattr(api.services.fleet, "fleet", lambda: known)
-    for query, wanted in (("", []), ("includeVulnerabilities=TRUE", []), ("includeVulnerabilities=true", found)):
+def test_vulnerabilities_are_listed_only_when_asked_for(api: Api) -> None:
+    digest, summary = "sha256:1", Summary(high=1)
+    scan = Scan("trivy", "web:1", digest, NOW, ("HIGH",), summary)
+    web = container("web", security=Security(scan=scan, update_scan=scan))
+    subject = subject_key(digest, web.image.platform.os, web.image.platform.architecture, None)
+    finding = Vulnerability("CVE-1", "HIGH")
+    api.services.reports.put_scan(ScanReport(subject, "trivy", "web:1", digest, NOW, summary, (finding,)))
+    api.add(web)
+    for query, wanted in (("", []), ("includeVulnerabilities=TRUE", []), ("includeVulnerabilities=true", ["CVE-1"])):
         security = api.get(f"{LIST}?{query}").must_be(200, "ContainerList")["data"][0]["security"]
-        assert security["scan"]["vulnerabilities"] == security["updateScan"]["vulnerabilities"] == wanted
-        assert security["scan"]["summary"]["high"] == 1
-    one = api.get(f"{LIST}/{scanned.listing.id}").must_be(200, "ContainerFull")
-    assert one["security"]["scan"]["vulnerabilities"] == found
+        for name in ("scan", "updateScan"):
+            assert [one["id"] for one in security[name]["vulnerabilities"]] == wanted
+            assert (security[name]["status"], security[name]["summary"]["high"]) == ("blocked", 1)
+    one = api.get(f"{LIST}/{web.id}").must_be(200, "ContainerFull")
+    assert [found["id"] for found in one["security"]["scan"]["vulnerabilities"]] == ["CVE-1"]
+    assert api.get(f"{LIST}/summary").must_be(200, "ContainerSummary")["security"] == {"issues": 1}
