@@ -1,8 +1,9 @@
-"""Alerts in the audit log: an image has critical or high findings."""
+"""Alerts, in the audit log and to triggers: an image has critical or high findings."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import datetime
 
 from chalicelib.domain.audit import AuditEntry
@@ -12,11 +13,16 @@ from chalicelib.ports.clock import Clock
 from chalicelib.ports.stores import AuditStore
 
 
+Tell = Callable[[Container, str, str], object]
+"""Pass it on: the container, what was found, and a name for just this finding."""
+
+
 class Alerts:
     """One row per container and five minutes; the clock's rounds only report what has changed."""
 
-    def __init__(self, audit: AuditStore, clock: Clock) -> None:
+    def __init__(self, audit: AuditStore, clock: Clock, tell: Tell = lambda *_: None) -> None:
         self._audit = audit
+        self._tell = tell
         self._clock = clock
         self._raised: dict[Identity, datetime] = {}
         self._guard = threading.Lock()
@@ -47,6 +53,8 @@ class Alerts:
                 )
             ]
         )
+        finding = " ".join(f"{scan.digest} {scan.summary}" for scan in news)
+        self._tell(before, details, f"{finding} {now.isoformat()}" if by_hand else finding)
 
 
 def _differs(old: Scan | None, new: Scan) -> bool:

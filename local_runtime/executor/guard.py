@@ -11,7 +11,7 @@ from cronsim import CronSim, CronSimError
 
 from chalicelib.bootstrap import Services
 from chalicelib.usecases.assess_image import ImageAssessor
-from local_runtime.executor.alerts import Alerts
+from local_runtime.executor.alerts import Alerts, Tell
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.gatekeeper import Gatekeeper
 from local_runtime.executor.inspections import A_DAY, Inspections
@@ -24,7 +24,13 @@ from local_runtime.executor.watcher import Watcher
 class Guard:
     """Made before the watchers, which `attach` gives it: they follow its checks, and it looks at their containers."""
 
-    def __init__(self, services: Services, busy: Busy, later: Callable[[Callable[[], object]], object]) -> None:
+    def __init__(
+        self,
+        services: Services,
+        busy: Busy,
+        later: Callable[[Callable[[], object]], object],
+        tell: Tell = lambda *_: None,
+    ) -> None:
         settings = services.settings
         self._settings = settings.security
         self._later = later
@@ -33,7 +39,7 @@ class Guard:
         in_container = launcher(image, next(iter(engines.values()))) if image and engines else None
         self._instruments = instruments(self._settings, settings.data, services.clock, in_container)
         assessor = ImageAssessor(self._instruments, services.reports, services.clock, self._settings.block_severities)
-        alerts = Alerts(services.audit, services.clock)
+        alerts = Alerts(services.audit, services.clock, tell)
         urls = {name: watcher.base_url for name, watcher in engines.items()}
         self.gatekeeper = Gatekeeper(services, assessor, alerts, urls)
         self._watchers: dict[str, Watcher] = {}

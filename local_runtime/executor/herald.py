@@ -1,0 +1,193 @@
+"""What an executor tells the world, and does by itself: news into the outbox, the outbox to its triggers, updates."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from cronsim import CronSim, CronSimError
+
+from chalicelib.bootstrap import Services
+from chalicelib.domain.audit import AuditEntry
+from chalicelib.domain.command import CommandKind
+from chalicelib.domain.container import Container, Identity
+from chalicelib.domain.errors import SlipwayError, Unavailable
+from chalicelib.domain.labels import policy as label_policy
+from chalicelib.domain.notice import Notice
+from chalicelib.domain.operation import RECREATION, Operation
+from chalicelib.domain.policy import Layers
+from chalicelib.domain.standing import standing
+from chalicelib.usecases.deliver import Deliver
+from chalicelib.usecases.notify import Notify
+from chalicelib.usecases.order import Ordering
+from chalicelib.usecases.run_trigger import run_trigger
+from chalicelib.usecases.update_automatically import update_automatically
+from local_runtime.executor.claim import Claim
+
+log = logging.getLogger(__name__)
+
+Perform = Callable[[Claim, datetime], Mapping[str, Any]]
+
+SENDERS = 2
+"""Threads that deliver: a slow receiver must not hold up the others."""
+_LOOK = 5.0
+_RECENT = timedelta(days=1)
+LAMBDA_LINE = "notifications"
+"""The queue's line for whoever sends from elsewhere."""
+
+
+class Herald:
+    """The voice of one executor. `later` runs something in the background."""
+
+    def __init__(self, services: Services, later: Callable[[Callable[[], object]], object]) -> None:
+        self._services = services
+        self._later = later
+        settings = services.settings
+        self._agent = settings.agent
+        self._triggers = settings.triggers.triggers
+        self._elsewhere = settings.triggers.sent_from == "lambda"
+        self._stopping = threading.Event()
+        self._news = threading.Event()
+        self._notify = Notify(
+            settings.agent,
+            self._triggers,
+            services.outbox,
+            services.author,
+            services.clock,
+            offered=self._offered,
+            next_digest=next_time,
+        )
+        self._deliver = deliverer(services)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"herald-{number}", daemon=True) for number in range(SENDERS)
+        ]
+        self._told: set[tuple[str, datetime]] = set()
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        if not self._elsewhere:
+            for thread in self._threads:
+                thread.start()
+
+    def stop(self) -> None:
+        """Deliver no more; what waits is delivered after the next start."""
+        self._stopping.set()
+        self._news.set()
+
+    def checked(self, containers: Sequence[Container]) -> None:
+        """The containers of a check, once they are stored."""
+        self._tell(lambda: self._notify.checked(containers))
+        candidates = [one for one in containers if one.candidate is not None]
+        if candidates:
+            self._later(lambda: self._act(candidates))
+
+    def ended(self, operation: Operation, container: Container | None) -> None:
+        """The end of an operation."""
+        if operation.kind != RECREATION:
+            self._tell(lambda: self._notify.ended(operation, container))
+
+    def security_alert(self, container: Container, details: str, report: str) -> None:
+        """A scan found what should alarm somebody. `report` names the finding: the same one is told once."""
+        self._tell(lambda: self._notify.security_alert(container, details, report))
+
+    def look_around(self) -> None:
+        """Tell of agents that have fallen silent."""
+        now = self._services.clock.now()
+        for agent in self._services.agents.all():
+            if agent.name == self._agent or agent.seen_at is None or agent.connected(now):
+                continue
+            silence = (agent.name, agent.seen_at)
+            if now - agent.seen_at < _RECENT and silence not in self._told:
+                self._tell(lambda one=silence: self._notify.agent_disconnected(*one))  # type: ignore[misc]
+                self._told.add(silence)
+
+    def beside(self, perform: Perform) -> Perform:
+        """Run triggers, and leave the rest to `perform`."""
+
+        def either(claim: Claim, attentive_since: datetime) -> Mapping[str, Any]:
+            if claim.command.kind is not CommandKind.RUN_TRIGGER:
+                return perform(claim, attentive_since)
+            services = self._services
+            return run_trigger(claim.command, self._triggers, services.author, services.sender, services.containers.get)
+
+        return either
+
+    def _tell(self, tell: Callable[[], int]) -> None:
+        """Trouble with telling is no trouble of whoever has news; only the store's own is, for then news would be lost.
+
+        Raises Unavailable.
+        """
+        try:
+            new = tell()
+        except Unavailable:
+            raise
+        except SlipwayError as error:
+            log.warning("news could not be kept: %s", error)
+            return
+        if new and self._elsewhere:
+            self._services.queue.wake(LAMBDA_LINE, self._agent)
+        elif new:
+            self._news.set()
+
+    def _offered(self, container: Container) -> bool:
+        """Whether no policy holds its candidate back at this moment."""
+        override, _ = self._services.policies.get(container.identity)
+        layers = Layers(override, label_policy(container.labels), container.watcher_policy)
+        return standing(container.candidate, layers.effective, self._services.clock.now()).update_available
+
+    def _act(self, containers: Sequence[Container]) -> None:
+        services = self._services
+        ordering = Ordering(services.agents, services.commands, services.queue, services.clock, timedelta(0))
+        names = update_automatically(containers, self._triggers, services.fleet, ordering, services.operations)
+        for name in names:
+            log.info("%s is updated by its trigger", name)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._deliver.due(self._agent)
+            except SlipwayError as error:
+                log.warning("notices: %s", error)
+            except Exception:
+                log.exception("notices could not be delivered")
+            self._news.wait(_LOOK)
+            self._news.clear()
+
+
+def deliverer(services: Services) -> Deliver:
+    """Whatever sends for these services: beside an engine, or on a queue."""
+
+    def gave_up(notice: Notice) -> None:
+        log.warning("notice %s was given up: %s", notice.key, notice.last_error)
+        identity = notice.identity or Identity(notice.agent, "", notice.agent)
+        entry = AuditEntry(
+            f"{notice.key}:given-up",
+            services.clock.now(),
+            "notification-delivery-failed",
+            "error",
+            identity,
+            trigger=notice.trigger,
+            details=notice.last_error,
+        )
+        services.audit.add([entry])
+
+    return Deliver(
+        services.settings.triggers.triggers,
+        services.outbox,
+        services.author,
+        services.sender,
+        services.clock,
+        services.containers.get,
+        gave_up,
+    )
+
+
+def next_time(cron: str, now: datetime) -> datetime:
+    """The next moment a cron expression names; an hour from now when it names none."""
+    try:
+        return next(CronSim(cron, now))
+    except (CronSimError, StopIteration):
+        return now + timedelta(hours=1)
