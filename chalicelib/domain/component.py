@@ -30,22 +30,24 @@ class Component:
 
 
 def watchers(agents: Iterable[Agent], fleet: Fleet) -> list[Component]:
-    """Every watched engine, with counts of its containers and what keeps it from watching."""
+    """Every watched engine, with counts of its containers, how far its cycle is and what keeps it from watching."""
     found = []
     for agent in agents:
         for name, facts in agent.watchers.items():
-            metadata: dict[str, Any] = {"stats": counts(fleet, agent.name, name)}
+            metadata: dict[str, Any] = {"stats": counts(fleet, agent.name, name), **facts.get("progress", {})}
             if "error" in facts:
                 metadata["error"] = facts["error"]
-            settings = {key: value for key, value in facts.items() if key != "error"}
+            settings = {key: value for key, value in facts.items() if key not in ("error", "progress")}
             found.append(Component("docker", name, _shown(agent), settings, metadata))
     return ordered(found)
 
 
 def registries(agents: Iterable[Agent]) -> list[Component]:
-    """Every registry that an agent can ask."""
+    """Every registry that an agent can ask, and how the hosts it asked there do."""
     return ordered(
-        Component(str(one["type"]), str(one["name"]), _shown(agent), one.get("configuration") or {})
+        Component(
+            str(one["type"]), str(one["name"]), _shown(agent), one.get("configuration") or {}, one.get("metadata") or {}
+        )
         for agent in agents
         for one in agent.facts.get("registries", ())
     )

@@ -32,10 +32,16 @@ class Tls:
 class Client(APIClient):
     """The SDK's client with the calls it lacks: bodies as they are, and a time limit where it has none."""
 
+    def __init__(self, authorization: str | None, **options: Any) -> None:
+        self._authorization = authorization
+        super().__init__(**options)
+
     def _retrieve_server_version(self) -> str:
         # The first request of all. Proxies and certificate bundles in the environment are meant for the internet,
         # and would outweigh the authority this engine was configured with.
         self.trust_env = False
+        if self._authorization is not None:
+            self.headers["Authorization"] = self._authorization
         return str(super()._retrieve_server_version())
 
     def post_json(self, path: str, resource: str, body: Mapping[str, Any]) -> None:
@@ -66,13 +72,15 @@ class Client(APIClient):
             answer.close()
 
 
-def connect(base_url: str, tls: Tls | None, call_seconds: float) -> Client:
+def connect(base_url: str, tls: Tls | None, call_seconds: float, authorization: str | None = None) -> Client:
     """A client that has agreed on the API version with the daemon; `call_seconds` bounds each of its calls."""
     config: TLSConfig | bool = False
     if tls:
         pair = (tls.certificate, tls.key) if tls.certificate and tls.key else None
         config = TLSConfig(client_cert=pair, ca_cert=tls.ca, verify=tls.verify)
-    return Client(base_url=base_url, version="auto", timeout=call_seconds, tls=config, max_pool_size=POOL_SIZE)
+    return Client(
+        authorization, base_url=base_url, version="auto", timeout=call_seconds, tls=config, max_pool_size=POOL_SIZE
+    )
 
 
 @contextmanager

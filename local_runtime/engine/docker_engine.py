@@ -49,14 +49,23 @@ class DockerEngine:
     """The Engine port on a daemon at `base_url`: unix:///path, tcp://host:port, or https with `tls`.
 
     Nothing is sent before the first call, which agrees on the API version; after a lost connection it is agreed anew,
-    since another daemon may have come up. `call_seconds` bounds every ordinary call.
+    since another daemon may have come up. `call_seconds` bounds every ordinary call; `authorization` is the
+    header a proxy in front of the daemon asks for.
     """
 
-    def __init__(self, base_url: str, *, tls: Tls | None = None, call_seconds: float = CALL_SECONDS) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        tls: Tls | None = None,
+        call_seconds: float = CALL_SECONDS,
+        authorization: str | None = None,
+    ) -> None:
         if base_url.startswith("ssh://"):
             raise ValueError(f"{base_url}: ssh is not supported; use a socket, tcp with TLS, or a forwarded socket")
         self._base_url = base_url
         self._tls = tls
+        self._authorization = authorization
         self._call_seconds = call_seconds
         self._client: Client | None = None
         self._connecting = threading.Lock()
@@ -169,7 +178,7 @@ class DockerEngine:
     def events(self, since: float | None = None) -> EventStream:
         # A client of its own: the stream keeps its connection, and closing it must not touch anybody else's.
         with translated():
-            client = connect(self._base_url, self._tls, self._call_seconds)
+            client = self._connect()
             filters = convert_filters({"type": ["container"], "event": list(CONTAINER_ACTIONS)})
             query = {"filters": filters} | ({"since": f"{since - 1e-6:.9f}"} if since is not None else {})
             answer = client.get_stream("/events", query, EVENTS_IDLE_SECONDS)
@@ -190,7 +199,7 @@ class DockerEngine:
             asked["since"] = f"{query.since.timestamp():.9f}"
         # A client of its own, as for events: closing the stream must not touch anybody else's connection.
         with translated():
-            client = connect(self._base_url, self._tls, self._call_seconds)
+            client = self._connect()
             idle = LOGS_IDLE_SECONDS if query.follow else self._call_seconds
             try:
                 answer = client.get_stream(f"/containers/{quote(container, safe='')}/logs", asked, idle)
@@ -225,12 +234,15 @@ class DockerEngine:
         configured = self.inspect(container)["Config"].get("StopTimeout")
         return DEFAULT_STOP_SECONDS if configured is None else int(configured)
 
+    def _connect(self) -> Client:
+        return connect(self._base_url, self._tls, self._call_seconds, self._authorization)
+
     @contextmanager
     def _conversation(self) -> Iterator[Client]:
         try:
             with translated():
                 with self._connecting:
-                    client = self._client = self._client or connect(self._base_url, self._tls, self._call_seconds)
+                    client = self._client = self._client or self._connect()
                 yield client
         except EngineUnavailable:
             with self._connecting:

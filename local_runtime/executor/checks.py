@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from datetime import datetime
 
 from chalicelib.bootstrap import Services
 from chalicelib.domain.container import Container
+from chalicelib.domain.errors import Unavailable
 from chalicelib.usecases.detect import detect
 
 log = logging.getLogger(__name__)
@@ -22,9 +24,12 @@ class Checks:
         self._services = services
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="check")
 
-    def of(self, containers: Sequence[Container]) -> Iterable[Container]:
-        """One detection cycle over these; each with what was found, as it comes."""
-        registry = self._services.registries.cycle()
+    def of(self, containers: Sequence[Container], since: datetime | None = None) -> Iterable[Container]:
+        """One detection cycle over these; each with what was found, as it comes.
+
+        What was answered before `since` does not count, nor what is older than the window the fleet shares.
+        """
+        registry = self._services.registries.cycle(since=since, alone=self._alone())
         now = self._services.clock.now()
 
         def one(container: Container) -> Container:
@@ -36,6 +41,14 @@ class Checks:
                 yield future.result()
             except Exception:
                 log.exception("a container could not be checked")
+
+    def _alone(self) -> bool:
+        """Whether no other agent could use what this one finds out, nor has found out anything for it."""
+        now = self._services.clock.now()
+        try:
+            return sum(agent.connected(now) for agent in self._services.agents.all()) < 2
+        except Unavailable:
+            return True
 
     def stop(self) -> None:
         """No further check."""

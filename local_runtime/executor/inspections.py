@@ -87,9 +87,9 @@ class Inspections:
     def following(self, check: Check) -> Check:
         """A check that drops what was known of a candidate once there is another one."""
 
-        def checked(containers: Sequence[Container]) -> Iterable[Container]:
+        def checked(containers: Sequence[Container], since: datetime | None = None) -> Iterable[Container]:
             known = {one.identity: one for one in containers}
-            for one in check(containers):
+            for one in check(containers, since):
                 yield self._settled(known[one.identity], one)
 
         return checked

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from chalicelib.domain.command import CommandKind, subject, subjects
+from chalicelib.domain.command import CommandKind, subject
 from chalicelib.domain.container import Identity
 from chalicelib.domain.errors import NotFound
 from chalicelib.ports.engine import Engine
@@ -16,6 +16,7 @@ from local_runtime.executor.conclusion import Conclusion
 from local_runtime.executor.inspection import inspect_optional
 from local_runtime.executor.station import Station
 from local_runtime.executor.updates import Updates
+from local_runtime.executor.watching import watch
 
 Result = Mapping[str, Any]
 Later = Callable[[Callable[[], object]], object]
@@ -44,7 +45,7 @@ class Performer:
         """
         kind = claim.command.kind
         if kind is CommandKind.WATCH:
-            return self._watch(claim)
+            return watch({name: station.watcher for name, station in self._stations.items()}, claim.command)
         if kind is CommandKind.TIDY:
             return {"removed": sum(self._updates.tidy(station, claim) for station in self._stations.values())}
         identity, container_id = subject(claim.command)
@@ -54,16 +55,6 @@ class Performer:
         if kind is CommandKind.REVEAL:
             return _reveal(station, identity, container_id)
         return self._act(station, claim, container_id)
-
-    def _watch(self, claim: Claim) -> Result:
-        """Check everything, or just these containers."""
-        wanted = subjects(claim.command)
-        if wanted is None:
-            return {"checked": sum(station.watcher.scan() for station in self._stations.values())}
-        checked = 0
-        for name in {identity.watcher for identity in wanted}:
-            checked += self._named(name).watcher.scan([one for one in wanted if one.watcher == name])
-        return {"checked": checked}
 
     def _act(self, station: Station, claim: Claim, container_id: str) -> Result:
         """Start, stop or restart; already being in that state is no error."""

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from chalicelib.bootstrap import Services
 from chalicelib.config import WatcherSettings
 from chalicelib.ports.engine import Engine
+from local_runtime.engine.absent import absent_engine
 from local_runtime.engine.docker_engine import DockerEngine, Tls
 from local_runtime.executor.blueprints import Blueprints
+from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim, fenced
 from local_runtime.executor.gatekeeper import Gatekeeper
 from local_runtime.executor.host import Host
-from local_runtime.executor.watcher import Tools, Watcher
+from local_runtime.executor.watcher import Check, Tools, Watcher
 
 Connect = Callable[[WatcherSettings], Engine]
 
@@ -27,9 +29,26 @@ class Station:
 
 
 def connect(settings: WatcherSettings) -> Engine:
-    """The Docker engine a watcher names."""
+    """The Docker engine a watcher names; one that cannot be reached as configured says why at every call."""
+    if settings.problem is not None:
+        return absent_engine(settings.problem)
     files = (settings.ca_file, settings.cert_file, settings.key_file)
-    return DockerEngine(settings.base_url, tls=Tls(*files) if any(files) else None)
+    tls = Tls(*files) if any(files) else None
+    return DockerEngine(settings.base_url, tls=tls, authorization=settings.authorization)
+
+
+def tools_of(services: Services, check: Check, busy: Busy) -> Tools:
+    """What the watchers of one executor share."""
+    return Tools(
+        containers=services.containers,
+        operations=services.operations,
+        audit=services.audit,
+        registries=services.registries,
+        patterns=services.patterns,
+        check=check,
+        clock=services.clock,
+        busy=busy,
+    )
 
 
 def station(

@@ -7,23 +7,24 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from chalicelib.config import WatcherSettings
 from chalicelib.domain.audit import AuditEntry
-from chalicelib.domain.candidate import Transform, unchanged
 from chalicelib.domain.container import Container, Identity
-from chalicelib.domain.errors import Invalid, SlipwayError
-from chalicelib.domain.labels import canonical_name, flag
-from chalicelib.domain.operation import original_name
+from chalicelib.domain.errors import SlipwayError
 from chalicelib.ports.clock import Clock
-from chalicelib.ports.engine import Engine, EngineNotFound
+from chalicelib.ports.engine import Engine
 from chalicelib.ports.patterns import PatternCompiler
 from chalicelib.ports.registry import RegistryDirectory
 from chalicelib.ports.stores import AuditStore, ContainerStore, OperationStore
 from local_runtime.executor.busy import Busy
+from local_runtime.executor.images import Images
 from local_runtime.executor.inspection import inspect_optional
-from local_runtime.executor.inventory import describe, runtime_facts
+from local_runtime.executor.inventory import runtime_facts
+from local_runtime.executor.progress import Progress
+from local_runtime.executor.survey import Survey
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,14 @@ _SAVE_EVERY = 50
 _FORMER = 5
 
 Document = Mapping[str, Any]
-Check = Callable[[Sequence[Container]], Iterable[Container]]
-"""Ask the registries about containers; yields each with what was found, in any order."""
+
+
+class Check(Protocol):
+    """Ask the registries about containers; yields each with what was found, in any order."""
+
+    def __call__(self, containers: Sequence[Container], since: datetime | None = None) -> Iterable[Container]:
+        """`since`: answers from before do not count."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,8 @@ class Tools:
     check: Check
     clock: Clock
     busy: Busy
+    checked: Callable[[Sequence[Container]], object] = lambda _: None
+    """Told of the containers of every check, once they are stored."""
 
 
 class Watcher:
@@ -59,7 +68,9 @@ class Watcher:
         self.engine = engine
         self._tools = tools
         self._scanning = threading.Lock()
-        self.problem: str | None = None
+        self._survey = Survey(agent, settings, engine, tools.registries.name_of, tools.patterns)
+        self.progress = Progress(settings.name, tools.clock)
+        self.problem: str | None = settings.problem
         """Why the engine could not be read, last time."""
 
     @property
@@ -67,32 +78,41 @@ class Watcher:
         """Its name in the settings."""
         return self.settings.name
 
-    def scan(self, only: Sequence[Identity] | None = None) -> int:
+    def scan(self, only: Sequence[Identity] | None = None, *, since: datetime | None = None, ask: bool = True) -> int:
         """Read the engine, ask the registries, store what changed; how many containers were checked.
 
-        Raises EngineError when the engine cannot be read, and then nothing is forgotten.
+        `since`: what registries answered before does not count. Without `ask` they are left alone. Raises EngineError
+        when the engine cannot be read, and then nothing is forgotten.
         """
         with self._scanning:
+            progress = self.progress if only is None else None
+            if progress is not None:
+                progress.begin()
             try:
-                found = self._scan(only)
+                current = self._read(only)
+                found = self.check(current, since, progress) if ask else 0
                 self.problem = None
-                return found
             except SlipwayError as error:
                 self.problem = str(error)
                 raise
+            finally:
+                if progress is not None:
+                    progress.end(self.problem)
+            return found
 
     def refresh(self, container_id: str) -> Container | None:
         """Store what the engine says of one container now; None when it is gone or not watched."""
         document = inspect_optional(self.engine, container_id)
         if document is None:
             return None
-        identity = self._identity(document["Name"])
+        identity = self._survey.identity(document["Name"])
         if identity is None or self._tools.busy.held(identity):
             return None
         known = self._tools.containers.get(identity)
-        if known is None and not self._in_scope(document["Config"].get("Labels") or {}, document["State"]["Running"]):
+        labels = document["Config"].get("Labels") or {}
+        if known is None and not self._survey.in_scope(labels, document["State"]["Running"]):
             return None
-        fresh = self.describe(document, identity)
+        fresh = self._survey.describe(document, identity)
         container = runtime_facts(known, fresh) if known is not None else fresh
         if container != known:
             self._tools.containers.save([container])
@@ -120,7 +140,7 @@ class Watcher:
         document = inspect_optional(self.engine, container_id)
         if document is None:
             return None
-        container = self.describe(document, identity)
+        container = self._survey.describe(document, identity)
         earlier = (previous_id, former.id if former else None, *(former.former_ids if former else ()))
         former_ids = tuple(dict.fromkeys(one for one in earlier if one not in (None, container.id)))[:_FORMER]
         if former is not None and former.id == container.id:
@@ -132,26 +152,22 @@ class Watcher:
             self._tools.containers.save([container])
         return container
 
-    def describe(self, document: Document, identity: Identity) -> Container:
-        """The container an inspect document describes. Raises EngineError when its image cannot be read."""
-        try:
-            image = self.engine.image(document["Image"])
-        except EngineNotFound:
-            # A container outlives its image's last tag, and on some engines the image itself.
-            image = {"Id": document["Image"], "Architecture": "unknown", "Os": "linux"}
-        container = describe(
-            document, image, identity, name_of=self._tools.registries.name_of, transform=self._transform
-        )
-        return replace(container, watcher_policy=self.settings.policy)
-
-    def check(self, containers: Sequence[Container]) -> int:
+    def check(
+        self, containers: Sequence[Container], since: datetime | None = None, progress: Progress | None = None
+    ) -> int:
         """Ask the registries about these and store what changed; how many there were."""
+        if progress is not None:
+            progress.expect(len(containers))
         before = self._tools.busy.changes()
         known = {container.identity: container for container in containers}
         changed: list[Container] = []
         news: list[AuditEntry] = []
-        for container in self._tools.check(containers):
+        found: list[Container] = []
+        for container in self._tools.check(containers, since):
+            if progress is not None:
+                progress.step(failed=container.error is not None)
             previous = known[container.identity]
+            found.append(container)
             if container == previous or not self._tools.busy.unchanged(container.identity, before):
                 continue
             changed.append(container)
@@ -161,16 +177,19 @@ class Watcher:
                 changed = []
         self._tools.containers.save(changed)
         self._tools.audit.add(news)
+        self._tools.checked([one for one in found if self._tools.busy.unchanged(one.identity, before)])
         return len(containers)
 
-    def _scan(self, only: Sequence[Identity] | None) -> int:
+    def _read(self, only: Sequence[Identity] | None) -> list[Container]:
+        """Store what the engine says now; the containers to ask about."""
         before = self._tools.busy.changes()
         stored = {one.identity: one for one in self._tools.containers.of_watcher(self.agent, self.name)}
         # What an operation is about, perhaps since an earlier life of this executor, is told when that has ended.
         held = {operation.identity for operation in self._tools.operations.open_of(self.agent)}
-        listed = {identity: one for identity, one in self._listed(only).items() if identity not in held}
+        listed = {identity: one for identity, one in self._survey.listed(only).items() if identity not in held}
+        images = Images(self.engine)
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="inspect") as pool:
-            described = pool.map(lambda item: self._describe_listed(item[0], item[1], stored), listed.items())
+            described = pool.map(lambda item: self._describe_listed(item[0], item[1], stored, images), listed.items())
         present = [container for container in described if container is not None]
         current = [one for one in present if self._tools.busy.unchanged(one.identity, before)]
         new = [one for one in current if one.identity not in stored]
@@ -178,27 +197,10 @@ class Watcher:
         self._tools.audit.add([self._entry(container, "container-added") for container in new])
         if only is None:
             self._prune({identity: one for identity, one in stored.items() if identity not in held}, listed)
-        return self.check(current)
-
-    def _listed(self, only: Sequence[Identity] | None) -> dict[Identity, str]:
-        """The containers to look at, by identity: their Docker ids."""
-        wanted = None if only is None else set(only)
-        found: dict[Identity, str] = {}
-        for summary in self.engine.containers(all=True):
-            names = summary.get("Names") or ()
-            identity = self._identity(names[0]) if names else None
-            if identity is None or (wanted is not None and identity not in wanted):
-                continue
-            running = summary.get("State") == "running"
-            if wanted is None and not self._in_scope(summary.get("Labels") or {}, running):
-                continue
-            canonical = f"/{identity.name}" in names
-            if identity not in found or canonical:
-                found[identity] = summary["Id"]
-        return found
+        return current
 
     def _describe_listed(
-        self, identity: Identity, container_id: str, stored: Mapping[Identity, Container]
+        self, identity: Identity, container_id: str, stored: Mapping[Identity, Container], images: Images
     ) -> Container | None:
         """One container of a scan. Whatever is wrong with it stays its own problem."""
         known = stored.get(identity)
@@ -206,7 +208,7 @@ class Watcher:
             document = inspect_optional(self.engine, container_id)
             if document is None:
                 return None
-            fresh = self.describe(document, identity)
+            fresh = self._survey.describe(document, identity, images)
         except (SlipwayError, KeyError, ValueError) as error:
             log.warning("container %s cannot be read: %s", identity.name, error)
             return replace(known, error=f"The container cannot be read: {error}") if known is not None else None
@@ -218,42 +220,29 @@ class Watcher:
         for identity, known in stored.items():
             if identity in listed or self._tools.busy.held(identity):
                 continue
-            document = inspect_optional(self.engine, known.id)
-            if document is not None and self._identity(document["Name"]) == identity:
-                labels = document["Config"].get("Labels") or {}
-                if self._watched(labels):
-                    fresh = self.describe(document, identity)
-                    container = runtime_facts(known, fresh)
-                    if container != known:
-                        self._tools.containers.save([container])
-                    continue
-            gone.append(known)
+            try:
+                if not self._still_there(known):
+                    gone.append(known)
+            except (SlipwayError, KeyError, ValueError) as error:
+                # What could not be looked at is not known to be gone.
+                log.warning("container %s cannot be read: %s", identity.name, error)
         self._remove(gone)
+
+    def _still_there(self, known: Container) -> bool:
+        """Whether a container that was not listed exists all the same, and is to be watched; then it is refreshed."""
+        document = inspect_optional(self.engine, known.id)
+        if document is None or self._survey.identity(document["Name"]) != known.identity:
+            return False
+        if not self._survey.watched(document["Config"].get("Labels") or {}):
+            return False
+        container = runtime_facts(known, self._survey.describe(document, known.identity))
+        if container != known:
+            self._tools.containers.save([container])
+        return True
 
     def _remove(self, containers: Sequence[Container]) -> None:
         self._tools.containers.remove([container.identity for container in containers])
         self._tools.audit.add([self._entry(container, "container-removed") for container in containers])
-
-    def _identity(self, engine_name: str) -> Identity | None:
-        """Who a container is by its name; nobody while it is an update's set-aside copy."""
-        name = engine_name.lstrip("/")
-        if original_name(name) is not None:
-            return None
-        return Identity(self.agent, self.name, canonical_name(name))
-
-    def _in_scope(self, labels: Mapping[str, str], running: bool) -> bool:
-        return self._watched(labels) and (running or self.settings.watch_all)
-
-    def _watched(self, labels: Mapping[str, str]) -> bool:
-        wish = flag(labels, "watch")
-        return self.settings.watch_by_default if wish is None else wish
-
-    def _transform(self, formula: str | None) -> Transform:
-        """A bad transform is the check's to report; here the tag is read as it is."""
-        try:
-            return self._tools.patterns.transform(formula) if formula else unchanged
-        except Invalid:
-            return unchanged
 
     def _news(self, before: Container, after: Container) -> list[AuditEntry]:
         """A row for a candidate that was not there before."""

@@ -83,7 +83,14 @@ class Registries:
         return RegistryAuth(account.user, account.secret, server=reference.host)
 
     def described(self) -> list[dict[str, Any]]:
-        """Every configured registry by `type` and `name`, without its credentials."""
+        """Every configured registry by `type` and `name`, without its credentials, and how the hosts asked so far do.
+
+        `metadata.hosts` is `[{"host", "remaining"?, "limit"?, "limitedUntil"?}]`: the quota a host reported, and until
+        when nothing is sent to it because it asked for a pause (ISO 8601). Absent while no host was asked.
+        """
+        hosts: dict[str, list[dict[str, Any]]] = {}
+        for state in self.states():
+            hosts.setdefault(self._instance_for(state.host).id, []).append(_written(state))
         return [
             {
                 "type": instance.provider.kind,
@@ -92,8 +99,9 @@ class Registries:
                     **({"url": instance.url} if instance.url else {}),
                     "anonymous": instance.account is None and instance.access_key is None,
                 },
+                "metadata": {"hosts": hosts[instance.id]} if instance.id in hosts else {},
             }
-            for instance in self.instances
+            for instance in (*self.instances, *((_STRANGER,) if _STRANGER.id in hosts else ()))
         ]
 
     def states(self) -> list[RegistryState]:
@@ -130,3 +138,13 @@ class Registries:
         if is_private(host) and instance.access_key is not None:
             return self._ecr.account(instance, host)
         return instance.account or self._docker.account(host)
+
+
+def _written(state: RegistryState) -> dict[str, Any]:
+    facts = {
+        "host": state.host,
+        "remaining": state.remaining,
+        "limit": state.limit,
+        "limitedUntil": state.limited_until.isoformat(timespec="seconds") if state.limited_until else None,
+    }
+    return {name: value for name, value in facts.items() if value is not None}

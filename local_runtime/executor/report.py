@@ -1,0 +1,112 @@
+"""What an executor tells of itself: every few seconds, and at once when a cycle makes progress."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chalicelib.bootstrap import Services
+from chalicelib.domain.agent import HEARTBEAT, Agent
+from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.trigger import masked
+from local_runtime.executor.watcher import Watcher
+
+log = logging.getLogger(__name__)
+
+_LEAST_PAUSE = 1.0
+
+
+class Report:
+    """The heartbeat, in a thread of its own.
+
+    `Agent.watchers` is `{name: {"engine", "cron", "jitter", ..., "error"?, "progress": Progress.facts()}}`, and
+    `Agent.facts["registries"]` what `Registries.described()` gives: configuration without secrets, and how hosts do.
+    """
+
+    def __init__(
+        self, services: Services, owner: str, watchers: Mapping[str, Watcher], security: Callable[[], Any]
+    ) -> None:
+        self._services = services
+        self._settings = services.settings
+        self._owner = owner
+        self._watchers = watchers
+        self._security = security
+        self._stopping = threading.Event()
+        self._wanted = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        for watcher in watchers.values():
+            watcher.progress.changed = self._wanted.set
+
+    def start(self) -> None:
+        """Report now, then again and again. Raises Unavailable when the store does not answer."""
+        self.send()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No further report."""
+        self._stopping.set()
+        self._wanted.set()
+
+    def send(self) -> None:
+        """Report now."""
+        settings = self._settings
+        agent = Agent(
+            name=settings.agent,
+            executor=self._owner,
+            watchers={name: _watcher(watcher) for name, watcher in self._watchers.items()},
+            facts={
+                "version": settings.version,
+                "host": platform.node(),
+                "os": platform.system().lower(),
+                "arch": platform.machine(),
+                "cpus": os.cpu_count() or 1,
+                "logLevel": settings.log_level,
+                "registries": self._services.registries.described(),
+                "security": self._security(),
+                "triggers": [
+                    {"id": one.id, "type": one.type, "name": one.name, "configuration": dict(masked(one))}
+                    for one in settings.triggers.triggers
+                ],
+            },
+        )
+        self._services.agents.report(agent, self._services.clock.now())
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wanted.wait(HEARTBEAT.total_seconds())
+            self._wanted.clear()
+            if self._stopping.is_set():
+                return
+            try:
+                self.send()
+            except Unavailable as error:
+                log.warning("%s", error)
+            except Exception:
+                log.exception("the report failed")
+            # A thousand containers make progress a thousand times; once a second is enough to watch it.
+            self._stopping.wait(_LEAST_PAUSE)
+
+
+def _watcher(watcher: Watcher) -> dict[str, Any]:
+    settings = watcher.settings
+    facts: dict[str, Any] = {
+        "engine": settings.base_url,
+        "cron": settings.cron,
+        "jitter": settings.jitter_ms,
+        "watchbydefault": settings.watch_by_default,
+        "watchall": settings.watch_all,
+        "watchevents": settings.watch_events,
+        "watchatstart": settings.watch_at_start,
+        "progress": watcher.progress.facts(),
+    }
+    if settings.window is not None:
+        facts |= {"maintenancewindow": settings.window, "maintenancewindowtz": settings.window_zone}
+    if settings.image_sets:
+        facts["imgset"] = {one.name: {"image": one.image, **one.wishes} for one in settings.image_sets}
+    if watcher.problem is not None:
+        facts["error"] = watcher.problem
+    return facts
