@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from chalicelib.ports.engine import Engine
 from chalicelib.ports.stores import CommandStore
 
 _PAUSE = 0.5
+_ATTEMPTS = 5
 
 
 class Claim:
@@ -56,11 +57,20 @@ class Claim:
         if not held:
             raise Stale(f"the claim on command {self.command.id} is lost")
 
-    def leave(self, seconds: timedelta) -> None:
-        """Give it up: whoever looks may claim it after that long. Without the store it ends with the lease."""
-        with self._guard, suppress(Unavailable):
-            self._commands.renew(self.command, self._clock.now() + seconds)
-            self._lost = True
+    def leave(self, pause: timedelta) -> timedelta:
+        """Give it up: whoever looks may claim it after that pause, or, if the store cannot be told so, after the lease.
+
+        Gives how long that is.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                self._commands.renew(self.command, self._clock.now() + pause)
+            except Unavailable:
+                self._clock.sleep(_PAUSE)
+            else:
+                self._lost = True
+                return pause
+        return LEASE
 
     def finish(self, ended: Command) -> bool:
         """Store the command's end, asking again until the store answers; False when the claim was lost meanwhile.

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.agent import HEARTBEAT, Agent
 from chalicelib.domain.command import Command, CommandKind
 from chalicelib.domain.errors import SlipwayError
 from local_runtime.executor.blueprints import Blueprints
@@ -20,11 +16,12 @@ from local_runtime.executor.checks import Checks
 from local_runtime.executor.conclusion import Conclusion
 from local_runtime.executor.follow import Follower
 from local_runtime.executor.guard import Guard
+from local_runtime.executor.herald import Herald
 from local_runtime.executor.observer import Observer
 from local_runtime.executor.performer import Performer
-from local_runtime.executor.schedule import Schedule, Timetable
-from local_runtime.executor.station import Connect, connect, station
-from local_runtime.executor.watcher import Tools, Watcher
+from local_runtime.executor.report import Report
+from local_runtime.executor.routine import schedule_of
+from local_runtime.executor.station import Connect, connect, station, tools_of
 from local_runtime.executor.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -45,24 +42,16 @@ class Executor:
         self._checks = Checks(services)
         self._stopping = threading.Event()
         busy = Busy()
-        self._guard = Guard(services, busy, self._later)
-        tools = Tools(
-            containers=services.containers,
-            operations=services.operations,
-            audit=services.audit,
-            registries=self._registries,
-            patterns=services.patterns,
-            check=self._guard.following(self._checks.of),
-            clock=services.clock,
-            busy=busy,
-        )
+        self._herald = Herald(services, self._later)
+        self._guard = Guard(services, busy, self._later, self._herald.security_alert)
+        tools = tools_of(services, self._guard.following(self._checks.of), busy)
         self._blueprints = Blueprints(self._settings.data / "operations")
         self._stations = {
             watcher.name: station(services, watcher, connect(watcher), tools, self._blueprints, self._guard.gatekeeper)
             for watcher in self._settings.watchers
         }
-        conclusion = Conclusion(services.containers, services.audit, services.clock)
-        performer = Performer(self._stations, conclusion, busy, self._later)
+        conclusion = Conclusion(services.containers, services.audit, services.clock, self._herald.ended)
+        performer = Performer(self._stations, conclusion, busy, self._later, self._hurry)
         self._observer = Observer(services, {name: station.watcher for name, station in self._stations.items()})
         self._worker = Worker(
             self._settings.agent,
@@ -71,7 +60,7 @@ class Executor:
             services.operations,
             services.queue,
             services.clock,
-            self._observer.beside(self._guard.beside(performer.perform)),
+            self._observer.beside(self._herald.beside(self._guard.beside(performer.perform))),
             self._settings.update_max_concurrent,
         )
         watchers = [station.watcher for station in self._stations.values()]
@@ -79,26 +68,22 @@ class Executor:
         self._followers = [
             Follower(watcher, services.clock, self._later) for watcher in watchers if watcher.settings.watch_events
         ]
-        self._schedules = [Schedule(_timetable(watcher), services.clock, watcher.scan) for watcher in watchers]
-        self._beats = [
-            threading.Thread(target=self._again, args=(work, seconds), name=name, daemon=True)
-            for name, work, seconds in (
-                ("heartbeat", self._report, HEARTBEAT.total_seconds()),
-                ("tidy", self._order_tidying, _TIDY_SECONDS),
-            )
-        ]
+        self._schedules = [schedule_of(watcher, services.clock) for watcher in watchers]
+        by_name = {watcher.name: watcher for watcher in watchers}
+        self._heartbeat = Report(services, owner, by_name, self._guard.facts)
+        self._tidying = threading.Thread(target=self._tidy_again, name="tidy", daemon=True)
 
     def start(self) -> None:
         """Report, then take commands, follow events and scan. Raises Unavailable when the store does not answer."""
-        self._report()
+        self._heartbeat.start()
         unfinished = {operation.id for operation in self._services.operations.open_of(self._settings.agent)}
         self._blueprints.forget_all_but(unfinished)
         self._order_tidying()
         self._worker.start()
         self._observer.start()
         self._guard.start()
-        for beat in self._beats:
-            beat.start()
+        self._herald.start()
+        self._tidying.start()
         for follower in self._followers:
             follower.start()
         for schedule in self._schedules:
@@ -107,16 +92,21 @@ class Executor:
     def stop(self, patience: float) -> None:
         """Stop everything; running commands get that many seconds."""
         self._stopping.set()
+        self._heartbeat.stop()
         for schedule in self._schedules:
             schedule.stop()
         for follower in self._followers:
             follower.stop()
         self._guard.stop()
+        self._herald.stop()
         self._observer.stop()
         self._worker.stop(patience)
         self._background.shutdown(wait=False, cancel_futures=True)
         self._checks.stop()
         self._registries.close()
+
+    def _hurry(self) -> None:
+        self._worker.sweep_within(0)
 
     def _later(self, work: Callable[[], object]) -> object:
         return self._background.submit(self._guarded, work)
@@ -129,9 +119,9 @@ class Executor:
         except Exception:
             log.exception("background work failed")
 
-    def _again(self, work: Callable[[], object], seconds: float) -> None:
-        while not self._stopping.wait(seconds):
-            self._guarded(work)
+    def _tidy_again(self) -> None:
+        while not self._stopping.wait(_TIDY_SECONDS):
+            self._guarded(self._order_tidying)
 
     def _order_tidying(self) -> None:
         """An order to oneself: like every other it is claimed, and not lost when the executor is."""
@@ -139,46 +129,3 @@ class Executor:
         command = Command(clock.new_id(), self._settings.agent, CommandKind.TIDY, clock.now())
         self._services.commands.submit(command)
         self._worker.sweep_within(0)
-
-    def _report(self) -> None:
-        agent = Agent(
-            name=self._settings.agent,
-            executor=self._owner,
-            watchers={name: self._watcher_facts(station.watcher) for name, station in self._stations.items()},
-            facts={
-                "version": self._settings.version,
-                "host": platform.node(),
-                "os": platform.system().lower(),
-                "arch": platform.machine(),
-                "cpus": os.cpu_count() or 1,
-                "logLevel": self._settings.log_level,
-                "registries": self._registries.described(),
-                "security": self._guard.facts(),
-                "triggers": [
-                    {
-                        "id": f"docker.{action.name}",
-                        "type": "docker",
-                        "name": action.name,
-                        "configuration": {
-                            "prune": action.prune,
-                            "dryrun": action.dry_run,
-                            "backupcount": action.backup_count,
-                        },
-                    }
-                    for action in self._settings.docker_actions
-                ],
-            },
-        )
-        self._services.agents.report(agent, self._services.clock.now())
-
-    def _watcher_facts(self, watcher: Watcher) -> dict[str, Any]:
-        facts: dict[str, Any] = {"cron": watcher.settings.cron, "engine": watcher.settings.base_url}
-        if watcher.problem is not None:
-            facts["error"] = watcher.problem
-        return facts
-
-
-def _timetable(watcher: Watcher) -> Timetable:
-    settings = watcher.settings
-    variable = f"DD_WATCHER_{settings.name.upper()}_CRON"
-    return Timetable(settings.name, variable, settings.cron, settings.jitter_ms, settings.watch_at_start)

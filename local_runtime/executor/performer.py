@@ -29,14 +29,21 @@ _VERBS: Mapping[CommandKind, Callable[[Engine, str], None]] = {
 
 
 class Performer:
-    """Knows every kind of command. `later` runs something in the background."""
+    """Knows every kind of command. `later` runs something in the background, `hurry` has the operations swept."""
 
-    def __init__(self, stations: Mapping[str, Station], conclusion: Conclusion, busy: Busy, later: Later) -> None:
+    def __init__(
+        self,
+        stations: Mapping[str, Station],
+        conclusion: Conclusion,
+        busy: Busy,
+        later: Later,
+        hurry: Callable[[], None],
+    ) -> None:
         self._stations = stations
         self._conclusion = conclusion
         self._busy = busy
         self._later = later
-        self._updates = Updates(conclusion, busy, later)
+        self._updates = Updates(conclusion, busy, later, hurry)
 
     def perform(self, claim: Claim, attentive_since: datetime) -> Result:
         """Do it and say what came of it. Raises SlipwayError when it failed.

@@ -11,7 +11,7 @@ from local_runtime.executor.ledger import record
 from local_runtime.executor.undo import carry_out, end, undo
 from local_runtime.executor.update import Broken, Story, update
 
-_REASON = "interrupted"
+INTERRUPTED = "interrupted"
 _CAUSE = "the executor stopped in the middle of it"
 
 
@@ -23,14 +23,14 @@ def recover(host: Host, operation: Operation, *, forgotten: bool) -> Operation:
     # A write before any act: whoever still believes to be at work on it loses with the next fact.
     operation = record(host, operation, operation.phase, recovered_at=host.clock.now())
     if operation.phase is Phase.ROLLBACK_STARTED:
-        return undo(host, operation, operation.reason_code or _REASON, operation.last_error or _CAUSE)
+        return undo(host, operation, operation.reason_code or INTERRUPTED, operation.last_error or _CAUSE)
     seen = observe(host, operation)
     if operation.new_container_id is None and seen.new is not None:
         operation = replace(operation, new_container_id=seen.new.id)
     course = plan(operation, seen, failed=False)
     if course.course is Course.BEGIN_AGAIN:
         if forgotten:
-            return record(host, operation, Phase.FAILED, reason_code=_REASON, last_error=_CAUSE)
+            return record(host, operation, Phase.FAILED, reason_code=INTERRUPTED, last_error=_CAUSE)
         return update(host, replace(operation, recovered_at=None))
     if course.course is Course.RESUME_GATE:
         story = Story(host, operation)
@@ -40,7 +40,7 @@ def recover(host: Host, operation: Operation, *, forgotten: bool) -> Operation:
         except Broken as broken:
             return undo(host, story.operation, broken.code, str(broken))
     if course.end is not Phase.SUCCEEDED:
-        return undo(host, operation, _REASON, _CAUSE)
+        return undo(host, operation, INTERRUPTED, _CAUSE)
     with host.claim.service_down():
         trouble = carry_out(host, operation, seen, course)
     if trouble is not None and trouble.transient:

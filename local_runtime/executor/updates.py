@@ -9,13 +9,13 @@ from typing import Any
 from chalicelib.domain.command import operation_of, subject
 from chalicelib.domain.errors import Conflict, Failed, NotFound
 from chalicelib.domain.gate import REASON
-from chalicelib.domain.operation import Operation, Phase
+from chalicelib.domain.operation import RECREATION, Operation, Phase
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.conclusion import Conclusion, survivor
 from local_runtime.executor.host import Host
 from local_runtime.executor.ledger import record
-from local_runtime.executor.recover import recover
+from local_runtime.executor.recover import INTERRUPTED, recover
 from local_runtime.executor.station import Station
 from local_runtime.executor.tidy import remove_leftovers, stranded_dependents
 from local_runtime.executor.update import update
@@ -25,12 +25,22 @@ _TOO_LATE = "the executor was not there when it was asked for; ask again"
 
 
 class Updates:
-    """Carries them out, one at a time for each container. `later` runs something in the background."""
+    """Carries them out, one at a time for each container.
 
-    def __init__(self, conclusion: Conclusion, busy: Busy, later: Callable[[Callable[[], object]], object]) -> None:
+    `later` runs something in the background; `hurry` says that there are new operations to be adopted.
+    """
+
+    def __init__(
+        self,
+        conclusion: Conclusion,
+        busy: Busy,
+        later: Callable[[Callable[[], object]], object],
+        hurry: Callable[[], None],
+    ) -> None:
         self._conclusion = conclusion
         self._busy = busy
         self._later = later
+        self._hurry = hurry
 
     def update(self, station: Station, claim: Claim, attentive_since: datetime) -> Mapping[str, Any]:
         """Bring an operation to its end, from wherever it stands. One that has ended is told about again."""
@@ -46,6 +56,8 @@ class Updates:
         self._look_again(station.watcher, operation)
         if operation.reason_code == REASON:
             raise Conflict(operation.last_error or "the security gate blocks it", operation.id)
+        if operation.kind == RECREATION and operation.reason_code == INTERRUPTED:
+            self._follow_provider(station, host)
         if operation.phase is not Phase.SUCCEEDED:
             raise Failed(operation.last_error or operation.rollback_reason or "the update failed", operation.id)
         self._follow_provider(station, host)
@@ -59,12 +71,12 @@ class Updates:
         return removed
 
     def _follow_provider(self, station: Station, host: Host) -> None:
-        """Make anew whatever lived in a namespace of a container that is no more."""
-        for operation in stranded_dependents(host, station.watcher.agent, station.watcher.name):
-            with self._busy.hold(operation.identity):
-                ended = update(host, operation)
-                self._conclusion.of(station.watcher, host, ended)
-            self._look_again(station.watcher, ended)
+        """Have made anew whatever lived in a namespace of a container that is no more.
+
+        Each is an operation of its own, which the worker adopts: so it is claimed, and survives this executor.
+        """
+        if list(stranded_dependents(host, station.watcher.agent, station.watcher.name)):
+            self._hurry()
 
     def _look_again(self, watcher: Watcher, operation: Operation) -> None:
         """What happened to the container while it was held was not looked at."""

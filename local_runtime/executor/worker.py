@@ -206,8 +206,7 @@ class Worker:
     def _leave(self, claim: Claim, why: SlipwayError) -> None:
         """Let it be claimed again in a moment."""
         log.warning("command %s is left for later: %s", claim.command.id, why)
-        pause = claim.command.pause
-        claim.leave(pause)
+        pause = claim.leave(claim.command.pause)
         self.sweep_within(pause.total_seconds() + _MOMENT)
 
     def _busy(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.config import DockerActionSettings, Settings, WatcherSettings
 from chalicelib.domain.candidate import unchanged
-from chalicelib.domain.command import LEASE, Command, CommandKind, about_operation
+from chalicelib.domain.command import LEASE, Command, CommandKind, CommandState, about_operation
 from chalicelib.domain.container import Identity
 from chalicelib.domain.operation import Operation
 from chalicelib.domain.reference import Reference
@@ -88,8 +88,12 @@ class Bench:
         self.blueprints = Blueprints(self.folder / "operations")
         self.engine.add_image("app:1", {"Env": ["VERSION=1"]})
         self.engine.offer("app:2", {"Env": ["VERSION=2"]})
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Put the executor together from what the bench has now."""
         conclusion = Conclusion(self.containers, self.audit, self.clock)
-        self.performer = Performer({"local": self.station()}, conclusion, self.busy, self.later.append)
+        self.performer = Performer({"local": self.station()}, conclusion, self.busy, self.later.append, lambda: None)
 
     @property
     def settings(self) -> Settings:
@@ -102,7 +106,7 @@ class Bench:
             audit=self.audit,
             registries=Directory(),  # type: ignore[arg-type]
             patterns=Patterns(),  # type: ignore[arg-type]
-            check=lambda containers: containers,
+            check=lambda containers, since=None: containers,
             clock=self.clock,
             busy=self.busy,
         )
@@ -146,9 +150,25 @@ class Bench:
             target_image=target,
         )
         opened = self.operations.open(replace(operation, **facts))
-        arguments = about_operation(opened.identity, container_id, opened.id)
-        self.commands.submit(Command(opened.id, AGENT, CommandKind.UPDATE, now, arguments=arguments))
+        self.adopt(opened)
         return opened
+
+    def adopt(self, operation: Operation) -> None:
+        """A command for an operation."""
+        arguments = about_operation(operation.identity, operation.container_id, operation.id)
+        command = Command(operation.id, AGENT, CommandKind.UPDATE, self.clock.now(), arguments=arguments)
+        self.commands.submit(command)
+
+    def end(self, claim: Claim) -> None:
+        """Store that a command has been carried out."""
+        claim.finish(replace(claim.command, state=CommandState.DONE, ended_at=self.clock.now()))
+
+    def sweep(self) -> None:
+        """Work on every open operation, as a worker does that finds it."""
+        while found := self.operations.open_of(AGENT):
+            for operation in found:
+                self.adopt(operation)
+                self.perform(operation)
 
     def claim(self, command_id: str, owner: str = "owner-1") -> Claim:
         """A claim on a command, its own or another's that ran out."""

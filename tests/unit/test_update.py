@@ -495,6 +495,7 @@ def test_who_lives_in_a_namespace_moves_along(bench: Bench, key: str) -> None:
     side = sharing(bench, provider, key=key)
     operation = bench.ask()
     bench.perform(operation)
+    bench.sweep()
     after = bench.engine.inspect("side")
     assert after["Id"] != side
     assert after["HostConfig"][key] == "container:web"
@@ -522,6 +523,7 @@ def test_who_was_cut_off_by_a_crash_is_found_when_tidying(bench: Bench) -> None:
         bench.perform(operation, claim)
     assert bench.ended(operation).phase is Phase.SUCCEEDED
     bench.performer._updates.tidy(bench.station(), bench.claim_again(operation.id))
+    bench.sweep()
     assert bench.engine.inspect("side")["HostConfig"]["NetworkMode"] == "container:web"
 
 

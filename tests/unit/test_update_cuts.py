@@ -1,0 +1,208 @@
+"""Every point of an update at which its executor can die, and every pair of them: on an engine in memory.
+
+The same is done on a real engine in tests/docker, where a life takes a second instead of a millisecond, so that there
+only one death is tried at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.command import Command
+from chalicelib.domain.errors import Failed
+from chalicelib.domain.operation import Phase
+from tests.builders.updates import CHECK, Bench
+
+WRITES = ("claim", "renew", "finish", "record", "add", "keep", "save", "remove")
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class Fuse:
+    """Lets so many calls pass, then ends the life; `burnt` says that it did."""
+
+    left: int | None = None
+    passed: list[str] = field(default_factory=list)
+    burnt: bool = False
+
+    def passing(self, name: str) -> None:
+        if self.left is not None:
+            if self.left == 0:
+                self.burnt = True
+                raise Killed
+            self.left -= 1
+        self.passed.append(name)
+
+
+class Fused:
+    """An object every (chosen) call to which passes the fuse first; once it is burnt, nothing gets through."""
+
+    def __init__(self, inner: Any, name: str, fuse: Fuse, methods: tuple[str, ...] = ()) -> None:
+        self._inner, self._name, self._fuse, self._methods = inner, name, fuse, methods
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if not callable(found) or (self._methods and name not in self._methods):
+            return found
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            self._fuse.passing(f"{self._name}.{name}")
+            return found(*arguments, **options)
+
+        return call
+
+
+@dataclass(frozen=True)
+class Case:
+    """How the container is and what it is to become."""
+
+    name: str
+    image: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)
+    start: bool = True
+    dependent: bool = False
+
+
+CASES = (
+    Case("plain"),
+    Case("checked", {"health": ((2, "healthy"),)}, {"Healthcheck": CHECK}),
+    Case("crashing", {"exits": (0.0, 1)}),
+    Case("unhealthy", {"health": ((2, "unhealthy"),)}, {"Healthcheck": CHECK}),
+    Case("stopped", start=False),
+    Case("removing itself", body={"HostConfig": {"AutoRemove": True}}),
+    Case("removing itself and crashing", {"exits": (0.0, 1)}, body={"HostConfig": {"AutoRemove": True}}),
+    Case("with a dependent", dependent=True),
+)
+
+
+class World:
+    """A bench that survives its executor: each life has its own fuse."""
+
+    def __init__(self, folder: Path, case: Case) -> None:
+        self.bench = Bench(folder)
+        self.case = case
+        self.bench.engine.offer("app:2", case.config, **case.image)
+        self.old = self.bench.run(start=case.start, **case.body)
+        if case.dependent:
+            self.bench.run("side", HostConfig={"NetworkMode": f"container:{self.old}"})
+        self.operation = self.bench.ask()
+
+    def live(self, left: int | None = None) -> Fuse:
+        """One life: every open operation and the command are worked on, until the fuse burns."""
+        fuse = Fuse(left)
+        bench = Bench(self.bench.folder)
+        real = self.bench
+        bench.engine = Fused(real.engine, "engine", fuse)  # type: ignore[assignment]
+        for store in ("operations", "commands", "containers", "backups", "audit"):
+            setattr(bench, store, Fused(getattr(real, store), store, fuse, WRITES))
+        bench.clock = real.clock
+        bench.rebuild()
+        with suppress(Killed):
+            real.commands.release("local", "owner-1")
+            while left := self._left(real):
+                for command in left:
+                    self._work_on(bench, command)
+        return fuse
+
+    def _left(self, bench: Bench) -> list[Command]:
+        """What a sweep finds: commands that nobody holds, also for operations that had none."""
+        for operation in bench.operations.open_of("local"):
+            bench.adopt(operation)
+        return bench.commands.waiting("local", bench.clock.now())
+
+    def _work_on(self, bench: Bench, command: Command) -> None:
+        claim = bench.claim(command.id)
+        with suppress(Failed):
+            bench.performer.perform(claim, bench.clock.now())
+        bench.end(claim)
+
+    def wrong(self) -> list[str]:
+        """What is not as it should be, when all has ended."""
+        bench, case = self.bench, self.case
+        ended = bench.ended(self.operation)
+        found = [f"open: {one}" for one in bench.operations.open_of("local")]
+        expected = {"web": "running" if case.start else ("created",)}
+        names = bench.names()
+        if set(names) != set(expected) | ({"side"} if case.dependent else set()):
+            found.append(f"these stand there: {names}")
+            return found
+        if case.start and names["web"] != "running":
+            found.append(f"it is {names['web']}")
+        document = bench.engine.inspect("web")
+        moved = ended.phase is Phase.SUCCEEDED
+        undone = ended.phase is Phase.FAILED and ended.reached is Phase.PREPARE and ended.last_error
+        if ended.phase not in (Phase.SUCCEEDED, Phase.ROLLED_BACK) and not undone:
+            found.append(f"ended as {ended.phase}: {ended.last_error}")
+        if document["Config"]["Image"] != ("app:2" if moved else "app:1"):
+            found.append(f"it runs {document['Config']['Image']} after {ended.phase}")
+        if moved and "exits" in case.image:
+            found.append("a crashing candidate was kept")
+        if case.dependent:
+            mode = bench.engine.inspect("side")["HostConfig"]["NetworkMode"]
+            if mode not in (["container:web"] if moved else [f"container:{self.old}"]) or names["side"] != "running":
+                found.append(f"its dependent is {names['side']} with {mode}")
+        rows = [row.action for row in bench.audit.newest(["local"], 50) if row.id.startswith(f"{ended.id}:")]
+        if len(rows) != len(set(rows)) or "container-update" not in rows:
+            found.append(f"the audit says {rows}")
+        if list((bench.folder / "operations").glob("*")):
+            found.append("something lies on the disk")
+        return found
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Iterator[Path]:
+    """A new folder at every call of next."""
+
+    def numbered() -> Iterator[Path]:
+        number = 0
+        while True:
+            number += 1
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            yield folder
+
+    return numbered()  # type: ignore[return-value]
+
+
+def points(folders: Iterator[Path], case: Case) -> list[str]:
+    """Every point of a life that is not cut short."""
+    world = World(next(folders), case)
+    fuse = world.live()
+    assert world.wrong() == []
+    return fuse.passed
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_one_death_anywhere(folders: Iterator[Path], case: Case) -> None:
+    names = points(folders, case)
+    assert len(names) > 15
+    for cut in range(len(names)):
+        world = World(next(folders), case)
+        assert world.live(cut).burnt
+        world.live()
+        assert world.wrong() == [], f"killed at {cut}, before {names[cut]}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_two_deaths_anywhere(folders: Iterator[Path], case: Case) -> None:
+    for cut in range(0, len(points(folders, case)), 2):
+        again = 0
+        while True:
+            world = World(next(folders), case)
+            assert world.live(cut).burnt
+            second = world.live(again)
+            world.live()
+            assert world.wrong() == [], f"killed at {cut}, then at {again}"
+            if not second.burnt:
+                break
+            again += 1
