@@ -83,6 +83,7 @@ def _wud_rows(noun: str, one: str, find: components.Find) -> tuple[Route, ...]:
 COMPONENTS: tuple[Route, ...] = (
     *_rows("watchers", "Watcher", components.watchers),
     *_rows("registries", "Registry", components.registries),
+    *_rows("triggers", "Trigger", components.triggers),
     *_rows("authentications", "Authentication", components.authentications),
     Route(
         "GET",

@@ -9,6 +9,7 @@ from handlers.observation_routes import OBSERVATION
 from handlers.route import Route
 from handlers.security_routes import SECURITY
 from handlers.system_routes import SYSTEM
+from handlers.trigger_routes import TRIGGERS
 from handlers.wud_routes import WUD
 
 ROUTES: tuple[Route, ...] = (
@@ -19,6 +20,7 @@ ROUTES: tuple[Route, ...] = (
     *CONTAINERS,
     *OBSERVATION,
     *SECURITY,
+    *TRIGGERS,
     *WUD,
     *WUD_COMPONENTS,
 )

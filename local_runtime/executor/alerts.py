@@ -12,7 +12,6 @@ from chalicelib.domain.security import ALERT_PAUSE, Scan, Security
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.stores import AuditStore
 
-
 Tell = Callable[[Container, str, str], object]
 """Pass it on: the container, what was found, and a name for just this finding."""
 

@@ -11,7 +11,10 @@ from chalicelib.domain.command import Command, CommandKind, CommandState, operat
 from chalicelib.domain.container import NO_UPDATE, Container, Identity, Result
 from chalicelib.domain.errors import Failed, NotFound, SlipwayError
 from chalicelib.domain.operation import Phase
+from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.queues import WakeUp
+from chalicelib.usecases.run_trigger import run_trigger
+from tests.fakes.notifications import FakeSender
 
 _LEASE = timedelta(seconds=30)
 _STATES = {"start": "running", "stop": "exited", "restart": "running"}
@@ -29,6 +32,9 @@ class FakeHost:
     """What every command fails with."""
     fails_in: tuple[Phase, Mapping[str, object]] | None = None
     """The phase, with further facts, in which updates end instead of succeeding."""
+    triggers: Sequence[Trigger] = ()
+    sender: FakeSender = field(default_factory=FakeSender)
+    """Takes what those triggers are told."""
     performed: list[Command] = field(default_factory=list)
 
     def wake(self, agent: str, command_id: str) -> None:
@@ -64,6 +70,7 @@ class FakeHost:
             CommandKind.START: self._act,
             CommandKind.STOP: self._act,
             CommandKind.RESTART: self._act,
+            CommandKind.RUN_TRIGGER: self._tell,
         }
 
     def _watch(self, command: Command) -> Mapping[str, Any]:
@@ -109,6 +116,10 @@ class FakeHost:
         self.running[container.identity] = container
         self.services.containers.save([container])
         return {"container_id": container.id}
+
+    def _tell(self, command: Command) -> Mapping[str, Any]:
+        services = self.services
+        return run_trigger(command, self.triggers, services.author, self.sender, services.containers.get)
 
     def _found(self, command: Command) -> Container:
         identity, container_id = subject(command)
