@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from chalice.app import CaseInsensitiveMapping, Chalice, Response
+from chalice.app import CaseInsensitiveMapping, Chalice, Response, WebsocketEvent
 from chalicelib.bootstrap import services
 
 from chalicelib.wire.log_line import adopt_lambda_log
 from handlers.dispatch import dispatch
 from handlers.gateway import request_of, response_parts
+from handlers.gateway_sockets import connected, ignored
 from handlers.routes import ROUTES
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 adopt_lambda_log()
 app = Chalice(app_name="slipway", configure_logs=False)
+app.experimental_feature_flags.add("WEBSOCKETS")
 app.api.binary_types = ["*/*"]
 
 
@@ -31,3 +33,21 @@ def answer(**_path_parameters: str) -> Response:
 PATHS: dict[str, Any] = dict.fromkeys(["/", "/{proxy+}", *(route.path for route in ROUTES)])
 for path in PATHS:
     app.route(path, methods=METHODS, content_types=["*/*"], name=path)(answer)
+
+
+@app.on_ws_connect()
+def open_stream(event: WebsocketEvent) -> dict[str, int]:
+    """Let a viewer of a log in."""
+    return connected(event.to_dict(), services())
+
+
+@app.on_ws_message()
+def hear_viewer(event: WebsocketEvent) -> dict[str, int]:
+    """Take what a viewer says."""
+    return ignored(event.to_dict(), services())
+
+
+@app.on_ws_disconnect()
+def close_stream(event: WebsocketEvent) -> dict[str, int]:
+    """Note that a viewer has left."""
+    return ignored(event.to_dict(), services())

@@ -30,7 +30,7 @@ def refusal(request: Request, services: Services) -> Response | None:
     try:
         origin = request.headers.get("origin")
         if origin is not None:
-            if _host(origin) != _host(f"//{request.host}"):
+            if _host(origin) != _host(f"//{request.host}") and not _allowed(origin, services):
                 raise Forbidden("This request came from a page of another site.")
             request = replace(
                 request, headers={name: value for name, value in request.headers.items() if name != "authorization"}
@@ -77,6 +77,12 @@ def _fit(container_id: str, request: Request, services: Services) -> Entry:
         raise
     except SlipwayError as error:
         raise Ended(1011, str(error)[:120]) from error
+
+
+def _allowed(origin: str, services: Services) -> bool:
+    """Whether the settings name this origin; `*` names none, for a cookie comes along."""
+    settings = services.settings
+    return settings.cors_enabled and origin in [entry.strip() for entry in settings.cors_origin.split(",")]
 
 
 def _host(url: str) -> str:

@@ -1,0 +1,47 @@
+"""API Gateway's WebSocket events: a viewer's connection is let in, and its executor told, while it is being made.
+
+API Gateway has one path for all WebSockets, so the container is named in the query: `?container=<id>&tail=…`. It can
+close a connection in one way only, so what our own server says with a close code is a status before, and a last frame
+`{"type":"close","code":…,"reason":…}` later.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib.domain.connection import BROKEN, NORMAL, NOT_FOUND, NOT_RUNNING, Connection, Ended
+from chalicelib.ports.services import Services
+from handlers.gateway import request_of
+from handlers.http import Request
+from handlers.streaming import begin_logs, refusal
+
+_STATUS = {NOT_FOUND: 404, NOT_RUNNING: 409, NORMAL: 400, BROKEN: 503}
+
+
+def connected(event: dict[str, Any], services: Services) -> dict[str, int]:
+    """Answer `$connect`: 200, or the status that refuses the connection."""
+    request = _request(event)
+    refused = refusal(request, services)
+    if refused is not None:
+        return {"statusCode": refused.status}
+    container_id = next(iter(request.query.get("container", ())), "")
+    try:
+        begin_logs(container_id, request, services, _connection(event, services))
+    except Ended as ended:
+        return {"statusCode": _STATUS.get(ended.code, 500)}
+    return {"statusCode": 200}
+
+
+def ignored(_event: dict[str, Any], _services: Services) -> dict[str, int]:
+    """Answer `$default` and `$disconnect`: viewers have nothing to say, and executors see for themselves who left."""
+    return {"statusCode": 200}
+
+
+def _request(event: dict[str, Any]) -> Request:
+    return request_of({"httpMethod": "GET", "path": "/", **event})
+
+
+def _connection(event: dict[str, Any], services: Services) -> Connection:
+    context = event["requestContext"]
+    url = services.settings.connections_url or f"https://{context['domainName']}/{context['stage']}"
+    return Connection(str(context["connectionId"]), url)
