@@ -44,7 +44,7 @@ class Executor:
         busy = Busy()
         self._herald = Herald(services, self._later)
         self._guard = Guard(services, busy, self._later, self._herald.security_alert)
-        tools = tools_of(services, self._guard.following(self._checks.of), busy)
+        tools = tools_of(services, self._guard.following(self._checks.of), busy, self._herald.checked)
         self._blueprints = Blueprints(self._settings.data / "operations")
         self._stations = {
             watcher.name: station(services, watcher, connect(watcher), tools, self._blueprints, self._guard.gatekeeper)
@@ -70,7 +70,7 @@ class Executor:
         ]
         self._schedules = [schedule_of(watcher, services.clock) for watcher in watchers]
         by_name = {watcher.name: watcher for watcher in watchers}
-        self._heartbeat = Report(services, owner, by_name, self._guard.facts)
+        self._heartbeat = Report(services, owner, by_name, self._guard.facts, self._herald.look_around)
         self._tidying = threading.Thread(target=self._tidy_again, name="tidy", daemon=True)
 
     def start(self) -> None:

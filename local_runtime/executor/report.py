@@ -6,12 +6,13 @@ import logging
 import os
 import platform
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalicelib.bootstrap import Services
 from chalicelib.domain.agent import HEARTBEAT, Agent
-from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.errors import SlipwayError
 from chalicelib.domain.trigger import masked
 from local_runtime.executor.watcher import Watcher
 
@@ -23,18 +24,26 @@ _LEAST_PAUSE = 1.0
 class Report:
     """The heartbeat, in a thread of its own.
 
+    `also` is done at every regular beat.
+
     `Agent.watchers` is `{name: {"engine", "cron", "jitter", ..., "error"?, "progress": Progress.facts()}}`, and
     `Agent.facts["registries"]` what `Registries.described()` gives: configuration without secrets, and how hosts do.
     """
 
     def __init__(
-        self, services: Services, owner: str, watchers: Mapping[str, Watcher], security: Callable[[], Any]
+        self,
+        services: Services,
+        owner: str,
+        watchers: Mapping[str, Watcher],
+        security: Callable[[], Any],
+        also: Callable[[], object] = lambda: None,
     ) -> None:
         self._services = services
         self._settings = services.settings
         self._owner = owner
         self._watchers = watchers
         self._security = security
+        self._also = also
         self._stopping = threading.Event()
         self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -76,6 +85,7 @@ class Report:
         self._services.agents.report(agent, self._services.clock.now())
 
     def _run(self) -> None:
+        beaten = time.monotonic()
         while not self._stopping.is_set():
             self._wanted.wait(HEARTBEAT.total_seconds())
             self._wanted.clear()
@@ -83,7 +93,10 @@ class Report:
                 return
             try:
                 self.send()
-            except Unavailable as error:
+                if time.monotonic() - beaten >= HEARTBEAT.total_seconds():
+                    beaten = time.monotonic()
+                    self._also()
+            except SlipwayError as error:
                 log.warning("%s", error)
             except Exception:
                 log.exception("the report failed")

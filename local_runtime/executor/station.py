@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chalicelib.bootstrap import Services
 from chalicelib.config import WatcherSettings
+from chalicelib.domain.container import Container
 from chalicelib.ports.engine import Engine
 from local_runtime.engine.absent import absent_engine
 from local_runtime.engine.docker_engine import DockerEngine, Tls
@@ -37,8 +38,10 @@ def connect(settings: WatcherSettings) -> Engine:
     return DockerEngine(settings.base_url, tls=tls, authorization=settings.authorization)
 
 
-def tools_of(services: Services, check: Check, busy: Busy) -> Tools:
-    """What the watchers of one executor share."""
+def tools_of(
+    services: Services, check: Check, busy: Busy, checked: Callable[[Sequence[Container]], object] = lambda _: None
+) -> Tools:
+    """What the watchers of one executor share; `checked` is told of the containers of every check."""
     return Tools(
         containers=services.containers,
         operations=services.operations,
@@ -48,6 +51,7 @@ def tools_of(services: Services, check: Check, busy: Busy) -> Tools:
         check=check,
         clock=services.clock,
         busy=busy,
+        checked=checked,
     )
 
 
