@@ -65,6 +65,7 @@ CASES: dict[str, dict[str, Any]] = {
     "a plus sign in a path": event("GET", "/api/v1/things/a+b"),
     "dots in a path": event("GET", "/api/v1/things/.."),
     "an empty segment": event("GET", "/api/v1/things//parts/1"),
+    "a line break in a path": event("GET", "/api/v1/things/a%0Ab"),
     "two parameters": event("GET", "/api/v1/things/7/parts/8"),
     "a query": event("GET", "/api/v1/things/7?limit=25&offset=0"),
     "a repeated query key": event("GET", "/api/v1/things/7?sort=name&sort=-age&limit=1"),
