@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handlers import trigger_runs
+from handlers import outbox, trigger_runs
 from handlers.containers import LIST_PATH
 from handlers.guards import CompatWud
 from handlers.route import Answer, Guard, Query, Route
@@ -67,8 +67,8 @@ TRIGGERS: tuple[Route, ...] = (
     _on_container("runContainerTriggerOfAgentUnversioned", "/api/containers", _THROUGH, CompatWud(), tag="wud"),
     Route(
         "GET",
-        trigger_runs.OUTBOX_PATH,
-        trigger_runs.list_outbox,
+        outbox.OUTBOX_PATH,
+        outbox.list_outbox,
         operation_id="listOutbox",
         summary="List notices that wait for delivery or were given up",
         tag=_TAG,
@@ -81,8 +81,8 @@ TRIGGERS: tuple[Route, ...] = (
     ),
     Route(
         "POST",
-        f"{trigger_runs.OUTBOX_PATH}/{{noticeId}}/retry",
-        trigger_runs.retry_notice,
+        f"{outbox.OUTBOX_PATH}/{{noticeId}}/retry",
+        outbox.retry_notice,
         operation_id="retryNotice",
         summary="Try to deliver a notice again that was given up",
         tag=_TAG,
@@ -94,8 +94,8 @@ TRIGGERS: tuple[Route, ...] = (
     ),
     Route(
         "DELETE",
-        f"{trigger_runs.OUTBOX_PATH}/{{noticeId}}",
-        trigger_runs.drop_notice,
+        f"{outbox.OUTBOX_PATH}/{{noticeId}}",
+        outbox.drop_notice,
         operation_id="dropNotice",
         summary="Forget a notice that was given up",
         tag=_TAG,

@@ -1,4 +1,4 @@
-"""Running triggers by hand, and the notices that wait for theirs."""
+"""Running triggers by hand."""
 
 from __future__ import annotations
 
@@ -8,20 +8,14 @@ from chalicelib.domain.command import CommandKind
 from chalicelib.domain.container import LOCAL_AGENT
 from chalicelib.domain.errors import Conflict, Invalid, NotFound
 from chalicelib.domain.fleet import Entry
-from chalicelib.domain.notice import Notice, NoticeState
 from chalicelib.domain.operation import original_name
 from chalicelib.domain.trigger import Trigger, of_agent
 from chalicelib.ports.services import Services
 from chalicelib.usecases.request_update import DOCKER_TYPES, request_update
 from chalicelib.usecases.run_trigger import about_trigger
-from chalicelib.wire import notice as wire
-from chalicelib.wire.page import envelope
-from chalicelib.wire.query import paging
 from handlers.containers import LIST_PATH, find
 from handlers.hosts import accepted, command_location, ordering, result
-from handlers.http import Request, Response
-
-OUTBOX_PATH = "/api/v1/notifications/outbox"
+from handlers.http import Request
 
 
 def run_on_container(request: Request, services: Services) -> object:
@@ -38,50 +32,6 @@ def run_with_body(request: Request, services: Services) -> object:
     if entry is None:
         raise NotFound("No container has the `id` of the body.")
     return _run(entry, request, services)
-
-
-def list_outbox(request: Request, services: Services) -> object:
-    """Notices that wait for their delivery, or were given up; oldest first."""
-    wanted = next(iter(request.query.get("status", ())), "")
-    if wanted not in ("", NoticeState.WAITING, NoticeState.DEAD):
-        raise Invalid("`status` must be one of: waiting, dead.")
-    found = [one for agent in services.agents.all() for one in services.outbox.open(agent.name)]
-    chosen = [one for one in found if wanted in ("", one.state)]
-    limit, offset = paging(request.query)
-    page = chosen[offset : offset + limit if limit else None]
-    return envelope(
-        [wire.write(one) for one in page],
-        total=len(chosen),
-        limit=limit,
-        offset=offset,
-        path=OUTBOX_PATH,
-        query=request.query,
-    )
-
-
-def retry_notice(request: Request, services: Services) -> object:
-    """Let a notice that was given up wait for its delivery again."""
-    revived = _dead(request, services).again(services.clock.now())
-    if not services.outbox.revive(revived):
-        raise Conflict("This notice is on its way already.")
-    return wire.write(revived)
-
-
-def drop_notice(request: Request, services: Services) -> Response:
-    """Forget a notice that was given up."""
-    found = _dead(request, services)
-    services.outbox.remove(found.agent, found.key)
-    return Response(204, media_type=None)
-
-
-def _dead(request: Request, services: Services) -> Notice:
-    key = request.path_params["noticeId"]
-    found = [one for agent in services.agents.all() if (one := services.outbox.get(agent.name, key)) is not None]
-    if not found:
-        raise NotFound("No notice has this id.")
-    if found[0].state is not NoticeState.DEAD:
-        raise Conflict(f"This notice was not given up: it is {found[0].state.value}.")
-    return found[0]
 
 
 def _run(entry: Entry, request: Request, services: Services) -> object:

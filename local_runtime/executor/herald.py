@@ -8,24 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from cronsim import CronSim, CronSimError
-
 from chalicelib.bootstrap import Services
-from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.command import CommandKind
-from chalicelib.domain.container import Container, Identity
+from chalicelib.domain.container import Container
 from chalicelib.domain.errors import SlipwayError, Unavailable
 from chalicelib.domain.labels import policy as label_policy
-from chalicelib.domain.notice import Notice
 from chalicelib.domain.operation import RECREATION, Operation
 from chalicelib.domain.policy import Layers
 from chalicelib.domain.standing import standing
-from chalicelib.usecases.deliver import Deliver
 from chalicelib.usecases.notify import Notify
 from chalicelib.usecases.order import Ordering
 from chalicelib.usecases.run_trigger import run_trigger
 from chalicelib.usecases.update_automatically import update_automatically
 from local_runtime.executor.claim import Claim
+from local_runtime.executor.conclusion import Conclusion
+from local_runtime.executor.delivery import deliverer, next_time
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +80,12 @@ class Herald:
         candidates = [one for one in containers if one.candidate is not None]
         if candidates:
             self._later(lambda: self._act(candidates))
+
+    @property
+    def conclusion(self) -> Conclusion:
+        """What follows the end of an operation, and is told of it."""
+        services = self._services
+        return Conclusion(services.containers, services.audit, services.clock, self.ended)
 
     def ended(self, operation: Operation, container: Container | None) -> None:
         """The end of an operation."""
@@ -155,39 +158,3 @@ class Herald:
                 log.exception("notices could not be delivered")
             self._news.wait(_LOOK)
             self._news.clear()
-
-
-def deliverer(services: Services) -> Deliver:
-    """Whatever sends for these services: beside an engine, or on a queue."""
-
-    def gave_up(notice: Notice) -> None:
-        log.warning("notice %s was given up: %s", notice.key, notice.last_error)
-        identity = notice.identity or Identity(notice.agent, "", notice.agent)
-        entry = AuditEntry(
-            f"{notice.key}:given-up",
-            services.clock.now(),
-            "notification-delivery-failed",
-            "error",
-            identity,
-            trigger=notice.trigger,
-            details=notice.last_error,
-        )
-        services.audit.add([entry])
-
-    return Deliver(
-        services.settings.triggers.triggers,
-        services.outbox,
-        services.author,
-        services.sender,
-        services.clock,
-        services.containers.get,
-        gave_up,
-    )
-
-
-def next_time(cron: str, now: datetime) -> datetime:
-    """The next moment a cron expression names; an hour from now when it names none."""
-    try:
-        return next(CronSim(cron, now))
-    except (CronSimError, StopIteration):
-        return now + timedelta(hours=1)
