@@ -91,18 +91,17 @@ def finding(found: Vulnerability) -> Json:
 
 def overview_row(found: Vulnerability) -> Json:
     """One vulnerability as the overview of all images shows it."""
-    body = {
+    return {
         "id": found.id,
         "severity": found.severity,
         "package": found.package or "unknown",
         "version": found.installed or "",
-        "fixedIn": found.fixed,
+        "fixedIn": found.fixed or "",
         "title": found.title or "",
         "target": found.target or "",
         "primaryUrl": found.url or "",
         "publishedDate": found.published or "",
     }
-    return _present(body)
 
 
 def sbom_answer(report: SbomReport, document: Any) -> Json:

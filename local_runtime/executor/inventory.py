@@ -13,6 +13,7 @@ from chalicelib.domain.container import Container, Details, Digest, EnvEntry, Id
 from chalicelib.domain.environment import is_sensitive
 from chalicelib.domain.image_set import ImageSet, best_fit, with_defaults
 from chalicelib.domain.reference import Reference, choose_reference, own_digest
+from chalicelib.domain.security import NOTHING_KNOWN, Security
 from chalicelib.ports.registry import RegistryName
 
 Document = Mapping[str, Any]
@@ -68,7 +69,7 @@ def runtime_facts(container: Container, fresh: Container) -> Container:
         fresh,
         former_ids=container.former_ids,
         applied_at=container.applied_at,
-        security=container.security.moved_to(fresh.image.identifying_digest),
+        security=inherited_security(container, fresh),
     )
     if not _runs_the_same(container, fresh):
         return kept
@@ -83,6 +84,15 @@ def runtime_facts(container: Container, fresh: Container) -> Container:
         link=container.link,
         security=container.security,
     )
+
+
+def inherited_security(former: Container | None, fresh: Container) -> Security:
+    """What is known of the image a container runs now, from what was known of its images before."""
+    if former is None:
+        return NOTHING_KNOWN
+    if _runs_the_same(former, fresh):
+        return former.security
+    return former.security.moved_to(fresh.image.identifying_digest)
 
 
 def health(state: Document) -> str | None:

@@ -22,7 +22,7 @@ from chalicelib.ports.stores import AuditStore, ContainerStore, OperationStore
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.images import Images
 from local_runtime.executor.inspection import inspect_optional
-from local_runtime.executor.inventory import runtime_facts
+from local_runtime.executor.inventory import inherited_security, runtime_facts
 from local_runtime.executor.progress import Progress
 from local_runtime.executor.survey import Survey
 
@@ -146,7 +146,8 @@ class Watcher:
         if former is not None and former.id == container.id:
             container = runtime_facts(former, container)
         else:
-            container = replace(container, applied_at=self._tools.clock.now())
+            security = inherited_security(former, container)
+            container = replace(container, applied_at=self._tools.clock.now(), security=security)
         container = replace(container, former_ids=former_ids)
         if container != former:
             self._tools.containers.save([container])
