@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +14,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 
 from chalicelib.adapters.dynamo.models import MODELS, Tables
-from chalicelib.adapters.dynamo.tables import definition
+from chalicelib.adapters.dynamo.tables import create_missing, definition
 from chalicelib.bootstrap import Services
 from chalicelib.config import load
 from chalicelib.domain.account import Account
@@ -22,10 +23,11 @@ from chalicelib.domain.container import Container
 from handlers.dispatch import dispatch, table
 from handlers.http import Response
 from tests.builders.containers import NOW
-from tests.builders.requests import request
+from tests.builders.requests import event, request
 from tests.fakes.accounts import FakeAccounts, FakePasswords
 from tests.fakes.host import FakeHost
 from tests.fakes.services import StillClock
+from tests.store_process import client_of
 
 SCHEMA = Path(__file__).parents[1] / "data/container-model.schema.json"
 DOCKER_TRIGGER: Mapping[str, Any] = {
@@ -34,6 +36,9 @@ DOCKER_TRIGGER: Mapping[str, Any] = {
     "name": "local",
     "configuration": {"prune": False},
 }
+
+
+Door = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class Api:
 
     services: Services
     host: FakeHost
+    door: Door | None = None
+    """What requests go through as events of API Gateway; none: straight to dispatch."""
 
     def add(self, *containers: Container, **environments: Mapping[str, str]) -> None:
         """Let these run on the host and be known; a further argument is the environment of the one of that name."""
@@ -79,11 +86,21 @@ class Api:
     def call(self, method: str, target: str, payload: object = None, **headers: str) -> Answer:
         """Send a request as ada; a payload is sent as JSON, bytes as they are."""
         body = payload if isinstance(payload, bytes) else b"" if payload is None else json.dumps(payload).encode()
+        if self.door is not None:
+            return _outside(self.door(event(method, target, body=body, **headers)))
         return _answer(dispatch(request(method, target, body=body, **headers), self.services, table()))
 
     def get(self, target: str, **headers: str) -> Answer:
         """GET."""
         return self.call("GET", target, **headers)
+
+
+def _outside(result: dict[str, Any]) -> Answer:
+    """What a door hands to API Gateway, as the client gets it."""
+    headers = {name.lower(): value for name, value in (result.get("headers") or {}).items()}
+    headers |= {name.lower(): values[0] for name, values in (result.get("multiValueHeaders") or {}).items()}
+    body = base64.b64decode(result["body"]) if result["isBase64Encoded"] else (result["body"] or "").encode()
+    return Answer(result["statusCode"], headers, body)
 
 
 def _answer(response: Response) -> Answer:
@@ -111,10 +128,18 @@ def api_over(url: str, **environment: str) -> Iterator[Api]:
     put["queue"] = host
     put["accounts"] = FakeAccounts(Account("ada", "plain:difference engine", NOW))
     put["passwords"] = FakePasswords()
-    _empty(services.tables)
+    put["tables"] = tables = Tables(_client(url), settings.region, settings.table_prefix)
+    create_missing(tables)
+    _empty(tables)
     api = Api(services, host)
     api.report(DOCKER_TRIGGER)
     yield api
+
+
+@cache
+def _client(url: str) -> Any:
+    """One client for all tests: making one costs more than most of them do."""
+    return client_of("dynamodb", url)
 
 
 def _empty(tables: Tables) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.domain.container import Candidate, Container, UpdateKind
+from chalicelib.domain.container import Candidate, Container, Identity, UpdateKind
 from chalicelib.domain.policy import Policy
 from tests.builders.api import Api, conform
 from tests.builders.containers import NOW, container, with_update
@@ -307,12 +307,12 @@ def test_two_changes_at_once_are_both_kept(api: Api, monkeypatch: pytest.MonkeyP
     policies = api.services.policies
     read = policies.get
 
-    def slow(identity: object) -> object:
-        found = read(WEB.identity)
+    def overtaken(identity: Identity) -> tuple[Policy, int]:
+        found = read(identity)
         monkeypatch.setattr(policies, "get", read)
-        change(api, action="skip-current")
+        policies.put(identity, Policy(skip_tags=("1.3.0",)), found[1])
         return found
 
-    monkeypatch.setattr(policies, "get", slow)
+    monkeypatch.setattr(policies, "get", overtaken)
     body = change(api, action="snooze", days=1)
     assert body["updatePolicy"] == {"skipTags": ["1.3.0"], "snoozeUntil": "2026-11-24T12:00:00.000Z"}
