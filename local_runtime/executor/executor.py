@@ -13,7 +13,6 @@ from chalicelib.domain.errors import SlipwayError
 from local_runtime.executor.blueprints import Blueprints
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.checks import Checks
-from local_runtime.executor.conclusion import Conclusion
 from local_runtime.executor.follow import Follower
 from local_runtime.executor.guard import Guard
 from local_runtime.executor.herald import Herald
@@ -50,8 +49,7 @@ class Executor:
             watcher.name: station(services, watcher, connect(watcher), tools, self._blueprints, self._guard.gatekeeper)
             for watcher in self._settings.watchers
         }
-        conclusion = Conclusion(services.containers, services.audit, services.clock, self._herald.ended)
-        performer = Performer(self._stations, conclusion, busy, self._later, self._hurry)
+        performer = Performer(self._stations, self._herald.conclusion, busy, self._later, self._hurry)
         self._observer = Observer(services, {name: station.watcher for name, station in self._stations.items()})
         self._worker = Worker(
             self._settings.agent,
