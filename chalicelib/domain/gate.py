@@ -83,7 +83,9 @@ def _unsafe(rules: GateRules, scan: Scan | None) -> str | None:
         return f"The security gate blocks {scan.image}: it could not be scanned: {scan.error}"
     if not scan.blocking_count:
         return None
-    found = f"{scan.blocking_count} findings of a blocking severity ({', '.join(scan.block_severities)})"
+    count = scan.blocking_count
+    severities = ", ".join(scan.block_severities)
+    found = f"{count} {'finding' if count == 1 else 'findings'} of a blocking severity ({severities})"
     if not rules.relative or scan.relative is None:
         return f"The security gate blocks {scan.image}: {found}."
     if scan.relative.passed:

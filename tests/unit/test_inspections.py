@@ -1,0 +1,270 @@
+"""Rounds over many containers, and what becomes of a result when the container has changed meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chalicelib.config import Settings
+from chalicelib.domain.container import Container
+from chalicelib.domain.security import NOTHING_KNOWN
+from chalicelib.domain.vulnerability import Summary, Vulnerability
+from chalicelib.ports.registry import RegistryUnavailable
+from chalicelib.ports.scanner import ScannerError, Subject
+from chalicelib.settings_security import SecuritySettings
+from chalicelib.usecases.assess_image import ImageAssessor, Instruments
+from local_runtime.executor.alerts import Alerts
+from local_runtime.executor.busy import Busy
+from local_runtime.executor.inspections import Inspections
+from tests.builders.containers import NOW, container, with_update
+from tests.fakes.audit import FakeAudit
+from tests.fakes.reports import FakeReports
+from tests.fakes.services import StillClock
+from tests.fakes.stores import FakeContainers
+
+DIGEST = "sha256:" + "9" * 64
+
+
+@dataclass
+class Scanner:
+    """Finds the same in every image; `meanwhile` is what happens while it looks."""
+
+    name: str = "trivy"
+    findings: Sequence[Vulnerability] = (Vulnerability("CVE-1", "CRITICAL"),)
+    meanwhile: Callable[[], object] = lambda: None
+    trouble: str | None = None
+    warmed: int = 0
+    scanned: list[str] = field(default_factory=list)
+
+    def scan(self, subject: Subject) -> Sequence[Vulnerability]:
+        self.scanned.append(subject.name)
+        self.meanwhile()
+        if self.trouble:
+            raise ScannerError(self.trouble)
+        return self.findings
+
+    def warm(self) -> None:
+        self.warmed += 1
+        raise ScannerError("the database cannot be fetched")
+
+
+class Registries:
+    """Serves one digest for every tag, unless it is down."""
+
+    def __init__(self) -> None:
+        self.down = False
+
+    def cycle(self) -> Registries:
+        return self
+
+    def head(self, _reference: object) -> str:
+        if self.down:
+            raise RegistryUnavailable("the registry is down")
+        return DIGEST
+
+    def pull_credentials(self, _reference: object) -> None:
+        return None
+
+
+class Bench:
+    """Inspections over containers in memory."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock = StillClock(NOW)
+        self.scanner = Scanner()
+        self.containers = FakeContainers()
+        self.audit = FakeAudit()
+        self.registries = Registries()
+        self.refreshed: list[str] = []
+        configured = Settings(security=SecuritySettings(scanner="trivy", **settings))
+        services: Any = SimpleNamespace(
+            settings=configured,
+            containers=self.containers,
+            audit=self.audit,
+            registries=self.registries,
+            clock=self.clock,
+        )
+        watcher: Any = SimpleNamespace(
+            settings=configured.watchers[0], refresh=lambda container_id: self.refreshed.append(container_id)
+        )
+        assessor = ImageAssessor(
+            Instruments(self.scanner), FakeReports(), self.clock, configured.security.block_severities
+        )
+        alerts = Alerts(self.audit, self.clock)
+        self.inspections = Inspections(services, {"local": watcher}, assessor, alerts, Busy(), lambda work: work())
+
+    def keep(self, *containers: Container) -> None:
+        self.containers.save(containers)
+
+    def now(self, one: Container) -> Container:
+        found = self.containers.get(one.identity)
+        assert found is not None
+        return found
+
+    def alerts(self) -> int:
+        return len([row for row in self.audit.newest(["local"], 100) if row.action == "security-alert"])
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_a_round_scans_each_image_once_for_all_who_run_it(bench: Bench) -> None:
+    web = container("web")
+    twin = replace(web, identity=replace(web.identity, name="twin"), id="2" * 64)
+    other = container("other")
+    bench.keep(web, twin, other)
+    assert bench.inspections.round() == 3
+    assert sorted(bench.scanner.scanned) == ["other:1.2.3", "web:1.2.3"]
+    for one in (web, twin, other):
+        scan = bench.now(one).security.scan
+        assert scan is not None and scan.summary == Summary(critical=1)
+    assert bench.scanner.warmed == 1, "a database that cannot be fetched stops no round"
+
+
+def test_a_round_looks_at_candidates_too(bench: Bench) -> None:
+    web = with_update(container("web"))
+    bench.keep(web)
+    bench.inspections.round()
+    found = bench.now(web).security
+    assert found.update_scan is not None
+    assert (found.update_scan.image, found.update_scan.digest) == ("web:1.3.0", DIGEST)
+    assert found.blocked is not None and "web:1.3.0" in found.blocked
+
+
+def test_a_second_round_at_the_same_time_is_left_out(bench: Bench) -> None:
+    bench.keep(container("web"))
+    seen: list[int] = []
+    bench.scanner.meanwhile = lambda: seen.append(bench.inspections.round())
+    assert bench.inspections.round() == 1
+    assert seen == [0]
+
+
+def test_a_round_ends_when_its_time_is_over() -> None:
+    bench = Bench(scan_batch_seconds=60.0, scan_concurrency=1)
+    bench.keep(*(container(f"web-{n}") for n in range(5)))
+    bench.scanner.meanwhile = lambda: bench.clock.sleep(40)
+    assert bench.inspections.round() == 2
+
+
+def test_no_more_images_are_scanned_at_a_time_than_allowed() -> None:
+    bench = Bench(scan_concurrency=2)
+    bench.keep(*(container(f"web-{n}") for n in range(6)))
+    guard, at_once, most = threading.Lock(), [0], [0]
+    together = threading.Barrier(2)
+
+    def count() -> None:
+        with guard:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        together.wait(5)
+        with guard:
+            at_once[0] -= 1
+
+    bench.scanner.meanwhile = count
+    assert bench.inspections.round() == 6
+    assert most[0] == 2
+
+
+def test_rounds_alert_about_news_only(bench: Bench) -> None:
+    bench.keep(container("web"))
+    for _ in range(3):
+        bench.inspections.round(timedelta(0))
+        bench.clock.at += timedelta(hours=1)
+    assert bench.alerts() == 1
+    bench.scanner.findings = [Vulnerability("CVE-1", "CRITICAL"), Vulnerability("CVE-2", "HIGH")]
+    bench.inspections.round(timedelta(0))
+    assert bench.alerts() == 2
+
+
+def test_a_container_that_runs_another_image_by_now_keeps_nothing_of_the_old_one(bench: Bench) -> None:
+    web = container("web")
+    moved = replace(web, image=replace(web.image, id="sha256:" + "7" * 64))
+    bench.keep(web)
+    bench.scanner.meanwhile = lambda: bench.keep(moved)
+    bench.inspections.round()
+    found = bench.now(web)
+    assert (found.image.id, found.security) == (moved.image.id, NOTHING_KNOWN)
+
+
+def test_a_candidate_that_is_another_by_now_is_not_judged_by_the_old_one(bench: Bench) -> None:
+    web = with_update(container("web"))
+    bench.keep(web)
+    newer = with_update(container("web"), tag="2.0.0", age=timedelta(0))
+    bench.scanner.meanwhile = lambda: bench.keep(newer)
+    bench.inspections.round()
+    found = bench.now(web).security
+    assert found.scan is not None
+    assert (found.update_scan, found.blocked) == (None, None)
+
+
+def test_what_a_check_wrote_meanwhile_stays(bench: Bench) -> None:
+    web = container("web")
+    bench.keep(web)
+    bench.scanner.meanwhile = lambda: bench.keep(replace(web, status="exited"))
+    bench.inspections.round()
+    now = bench.now(web)
+    assert now.status == "exited"
+    assert now.security.scan is not None
+    assert bench.refreshed == [web.id], "and what happened while it was stored is looked at"
+
+
+def test_a_container_that_is_gone_by_now_is_no_trouble(bench: Bench) -> None:
+    web, other = container("web"), container("other")
+    bench.keep(web, other)
+    bench.scanner.meanwhile = lambda: bench.containers.remove([web.identity])
+    assert bench.inspections.round() == 1
+    assert bench.containers.get(web.identity) is None
+
+
+def test_a_registry_that_is_down_leaves_what_is_known_of_the_candidate(bench: Bench) -> None:
+    web = with_update(container("web"))
+    bench.keep(web)
+    bench.inspections.round()
+    known = bench.now(web).security
+    bench.registries.down = True
+    bench.clock.at += timedelta(hours=1)
+    bench.scanner.findings = []
+    bench.inspections.round(timedelta(0))
+    found = bench.now(web).security
+    assert found.update_scan == known.update_scan
+    assert found.scan is not None and found.scan.summary == Summary()
+
+
+def test_a_check_that_finds_another_candidate_forgets_the_old_ones_scan(bench: Bench) -> None:
+    web = with_update(container("web"))
+    bench.keep(web)
+    bench.inspections.round()
+    scanned = bench.now(web)
+    changes = {
+        "same": scanned,
+        "other": replace(with_update(scanned, tag="2.0.0", age=timedelta(0))),
+        "none": replace(scanned, candidate=None),
+    }
+    kept = {}
+    for name, after in changes.items():
+        (settled,) = bench.inspections.following(_finding(after))([scanned])
+        kept[name] = settled.security
+    assert kept["same"] == scanned.security
+    assert kept["other"] == kept["none"] == scanned.security.without_candidate()
+
+
+def test_a_check_of_what_was_never_scanned_changes_nothing(bench: Bench) -> None:
+    web = container("web")
+    (settled,) = bench.inspections.following(_finding(web))([web])
+    assert settled == web
+    assert settled.security == NOTHING_KNOWN
+
+
+def _finding(after: Container) -> Callable[..., Iterable[Container]]:
+    def check(_containers: Sequence[Container], _since: datetime | None = None) -> Iterable[Container]:
+        return [after]
+
+    return check
