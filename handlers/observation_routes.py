@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from chalicelib.domain.log import MOST_LINES
-from handlers import observation, stats
+from chalicelib.domain.log_entry import LEVELS
+from handlers import observation, own_log, stats
 from handlers.containers import LIST_PATH
 from handlers.route import Answer, Query, Route
 
@@ -78,5 +79,22 @@ OBSERVATION: tuple[Route, ...] = (
         "seconds. Where the host cannot stream, the answer ends early and the client comes back with `Last-Event-ID`.",
         tag=_TAG,
         responses={200: Answer(description="Server-sent events.", media_type="text/event-stream"), 404: _NOT_FOUND},
+    ),
+    Route(
+        "GET",
+        "/api/v1/log/entries",
+        own_log.entries,
+        operation_id="listLogEntries",
+        summary="Get the last lines of Slipway's own log",
+        description="Of the server and of every connected executor, oldest first.",
+        tag="system",
+        responses={200: "LogEntryList", 400: Answer("Error", "The level or the component cannot be.")},
+        query=(
+            Query("level", {"type": "string", "enum": list(LEVELS)}, "Only lines of at least this level."),
+            Query("component", {"type": "string"}, "Only lines of this component and its parts."),
+            Query("tail", {"type": "integer", "default": 100, "minimum": 0, "maximum": 1000}, "How many lines."),
+            Query("since", {"type": "string"}, "Only lines after this: seconds since 1970, or ISO 8601."),
+        ),
+        waits=True,
     ),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from functools import cached_property
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from chalicelib.wire.log_ring import RING, pack
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
@@ -33,10 +35,15 @@ def log_to(stream: TextIO, level: str) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, RING]
     root.setLevel(_LEVELS.get(level, logging.ERROR))
     for noisy in ("botocore", "urllib3", "httpx", "httpcore", "pynamodb", "uvicorn"):
         logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))
+
+
+def kept_entries(most: int) -> list[dict[str, Any]]:
+    """The newest lines of this process's log, for the result of a command."""
+    return [pack(entry) for entry in RING.entries()[-most:]]
 
 
 def adopt_lambda_log() -> None:

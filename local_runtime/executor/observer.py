@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,11 +11,16 @@ from chalicelib.bootstrap import Services
 from chalicelib.domain.command import Command, CommandKind, subject, subjects
 from chalicelib.domain.errors import NotFound
 from chalicelib.ports.engine import Engine
+from chalicelib.wire.log_line import kept_entries
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.logs import read_log
 from local_runtime.executor.sampler import Sampler
 from local_runtime.executor.streams import Streams
 from local_runtime.executor.watcher import Watcher
+
+log = logging.getLogger(__name__)
+
+MOST_ENTRIES = 300
 
 Result = Mapping[str, Any]
 Perform = Callable[[Claim, datetime], Result]
@@ -40,10 +46,12 @@ class Observer:
             CommandKind.LOGS: self._logs,
             CommandKind.SAMPLE: self._sample,
             CommandKind.STREAM_LOGS: self._stream,
+            CommandKind.LOG_ENTRIES: lambda _: {"entries": kept_entries(MOST_ENTRIES)},
         }
 
     def start(self) -> None:
         """Begin to sample."""
+        log.info("the executor of agent %s is at work", self._services.settings.agent)
         self._sampler.start()
 
     def stop(self) -> None:

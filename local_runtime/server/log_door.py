@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,17 +11,18 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from chalicelib.domain.connection import BROKEN, Connection, Ended
 from chalicelib.ports.services import Services
-from handlers.http import Request, Response
 from handlers.streaming import begin_logs, refusal
 from local_runtime.server.connections import PATH, OpenConnection, OpenConnections
-from local_runtime.server.door import request_of
 from local_runtime.server.log_socket import EXTENSION
+from local_runtime.server.own_log_door import OwnLogDoor
+from local_runtime.server.upgrade import refuse, until_gone, upgrade_of
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 THREADS = 32
 LOOK_SECONDS = 1.0
+OWN_LOG_PATH = "/api/v1/log/stream"
 STREAM_PATHS = ("/api/v1/containers/{id}/logs/stream", "/api/containers/{id}/logs/stream")
 
 
@@ -31,7 +31,8 @@ def stream_routes(services: Services) -> Sequence[BaseRoute]:
     connections = OpenConnections()
     door = LogDoor(services, connections)
     calls = Route(PATH, endpoint=connections, methods=["GET", "POST", "DELETE"], include_in_schema=False)
-    return [*(WebSocketRoute(path, endpoint=door) for path in STREAM_PATHS), calls]
+    own = WebSocketRoute(OWN_LOG_PATH, endpoint=OwnLogDoor(services))
+    return [*(WebSocketRoute(path, endpoint=door) for path in STREAM_PATHS), own, calls]
 
 
 class LogDoor:
@@ -44,11 +45,11 @@ class LogDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one viewer from its upgrade to its end."""
-        request = _request(scope, trust_proxy=self._services.settings.trust_proxy)
+        request = upgrade_of(scope, trust_proxy=self._services.settings.trust_proxy)
         await receive()
         refused = await self._in_thread(refusal, request, self._services)
         if refused is not None:
-            await _refuse(send, refused)
+            await refuse(send, refused)
             return
         await send({"type": "websocket.accept"})
         connection_id, connection = self._connections.add(scope["extensions"][EXTENSION])
@@ -59,7 +60,7 @@ class LogDoor:
             await self._until_gone(connection, receive, remind)
         except Ended as ended:
             connection.end(ended.code, str(ended))
-            await _drain(receive)
+            await until_gone(receive)
         finally:
             self._connections.remove(connection_id)
 
@@ -78,7 +79,7 @@ class LogDoor:
                 connection.end(BROKEN, "The executor does not answer")
 
             group.start_soon(watch)
-            await _drain(receive)
+            await until_gone(receive)
             group.cancel_scope.cancel()
 
     async def _in_thread(self, work: Any, *arguments: Any) -> Any:
@@ -91,21 +92,3 @@ class LogDoor:
             return configured
         host, port = scope["server"]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-async def _drain(receive: Receive) -> None:
-    while (await receive())["type"] != "websocket.disconnect":
-        pass
-
-
-async def _refuse(send: Send, response: Response) -> None:
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.headers]
-    assert isinstance(response.body, bytes)
-    await send({"type": "websocket.http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": response.body})
-
-
-def _request(scope: Scope, *, trust_proxy: bool) -> Request:
-    request = request_of({**scope, "method": "GET"}, b"", trust_proxy=trust_proxy)
-    scheme = {"ws": "http", "wss": "https"}.get(request.scheme, request.scheme)
-    return replace(request, scheme=scheme, path_params=scope["path_params"])

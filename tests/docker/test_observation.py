@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.docker.rig import EngineHost
 from tests.docker.slipway import Slipway, running_slipway, within
@@ -159,6 +160,17 @@ def test_a_stream_of_stats_brings_every_sample_once(slipway: Slipway, busy: dict
     assert stamps == sorted(set(stamps))
     answer.close()
     connection.close()
+
+
+def test_slipways_own_log_tells_of_server_and_executors(slipway: Slipway) -> None:
+    def components() -> set[str]:
+        return {entry["component"] for entry in slipway.json("/log/entries?tail=1000")}
+
+    assert any(name.startswith("local.executor") for name in components())
+    assert slipway.get("/log/entries?level=loud")[0] == 400
+    assert all(entry["level"] == "error" for entry in slipway.json("/log/entries?level=error"))
+    with connect(f"ws://{slipway.address}/api/v1/log/stream?tail=1", compression=None) as socket:
+        assert set(json.loads(socket.recv(timeout=10))) == {"timestamp", "level", "component", "msg"}
 
 
 def _stats(slipway: Slipway, busy: dict[str, str]) -> dict[str, Any]:
