@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,11 @@ from chalicelib.adapters.clock import SystemClock
 from chalicelib.adapters.passwords_argon2 import Argon2Passwords
 from chalicelib.adapters.sessions_signed import SignedSessions
 from chalicelib.adapters.tokens_remembered import RememberedTokens
-from chalicelib.config import Settings, load
+from chalicelib.config import BadSetting, Settings, load
 from chalicelib.domain.account import Account, phc
 from chalicelib.ports.accounts import AccountStore, TokenStore
 from chalicelib.ports.connections import Connections
+from chalicelib.ports.identity import IdentityProvider
 from chalicelib.ports.limits import Attempts, RateLimiter
 from chalicelib.ports.notifications import Author, Outbox, Sender
 from chalicelib.ports.observation import ResultStore, SampleStore
@@ -35,7 +37,10 @@ from chalicelib.ports.stores import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalicelib.adapters.dynamo.models import Tables
+    from chalicelib.adapters.notify.mqtt_installs import Installs
     from chalicelib.adapters.registry.registries import Registries
 
 _POOL = 64
@@ -212,6 +217,29 @@ class Services:
         return RememberedTokens(DynamoTokens())
 
     @cached_property
+    def providers(self) -> Mapping[str, IdentityProvider]:
+        """Identity providers; what they need is not installed everywhere."""
+        if not self.settings.oidc:
+            return {}
+        try:
+            from chalicelib.adapters.oidc import OidcProvider
+        except ImportError as missing:
+            raise BadSetting(f"DD_AUTH_OIDC_* needs authlib and httpx in requirements.txt: {missing}") from missing
+
+        return {
+            one.name: OidcProvider(
+                one.name,
+                one.client_id,
+                one.client_secret,
+                one.discovery,
+                redirect=one.redirect,
+                logout_url=one.logout_url,
+                timeout=one.timeout_ms / 1000,
+            )
+            for one in self.settings.oidc
+        }
+
+    @cached_property
     def attempts(self) -> Attempts:
         """Failed log-ins."""
         from chalicelib.adapters.dynamo.attempts import DynamoAttempts
@@ -246,6 +274,16 @@ class Services:
         from chalicelib.adapters.notify.sender import ProviderSender
 
         return ProviderSender(self.settings.triggers.handed_on)
+
+    def installs(self, install: Callable[[str, str], object]) -> list[Installs]:
+        """Listeners for the install buttons of every mqtt trigger that has them."""
+        found = [one for one in self.settings.triggers.triggers if one.type == "mqtt"]
+        offering = [one for one in found if (one.configuration.get("hass") or {}).get("discovery")]
+        if not offering:
+            return []
+        from chalicelib.adapters.notify.mqtt_installs import Installs
+
+        return [Installs(one, install, self.settings.agent) for one in offering]
 
     @cached_property
     def author(self) -> Author:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,6 +22,9 @@ SETTLING = timedelta(seconds=1)
 """Notices that go out together wait this long for each other."""
 KEPT = timedelta(days=365)
 """How long a delivered notice is remembered, so that nobody is told the same again."""
+
+
+_UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class Event(StrEnum):
@@ -125,6 +129,11 @@ class Rules:
 def key_of(*parts: object) -> str:
     """A name made of these parts: the same parts give the same name, and no others do."""
     return hashlib.sha256("\n".join(f"{len(str(part))}:{part}" for part in parts).encode()).hexdigest()[:40]
+
+
+def topic_word(text: object) -> str:
+    """A name as one level of an MQTT topic."""
+    return _UNFIT.sub("-", str(text))
 
 
 def mark_of(container: Container) -> str:

@@ -8,9 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.domain.container import Container, Identity
+from chalicelib.domain.labels import policy as label_policy
 from chalicelib.domain.notice import SETTLING, Event, Notice, Rules, key_of, mark_of
 from chalicelib.domain.operation import Operation, Phase
+from chalicelib.domain.policy import Layers, Policy
 from chalicelib.domain.routing import automatic, is_action, passes, served
+from chalicelib.domain.standing import standing
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.notifications import Author, Outbox
@@ -18,6 +21,12 @@ from chalicelib.ports.notifications import Author, Outbox
 MIRRORS = ("mqtt",)
 """Types that show how containers stand, all of them, whatever there is to tell."""
 _REMEMBERED = 50_000
+
+
+def offered(container: Container, override: Policy, now: datetime) -> bool:
+    """Whether no policy, the operator's override first, holds the container's candidate back."""
+    layers = Layers(override, label_policy(container.labels), container.watcher_policy)
+    return standing(container.candidate, layers.effective, now).update_available
 
 
 @dataclass(slots=True)

@@ -12,11 +12,9 @@ from chalicelib.bootstrap import Services
 from chalicelib.domain.command import CommandKind
 from chalicelib.domain.container import Container
 from chalicelib.domain.errors import SlipwayError, Unavailable
-from chalicelib.domain.labels import policy as label_policy
 from chalicelib.domain.operation import RECREATION, Operation
-from chalicelib.domain.policy import Layers
-from chalicelib.domain.standing import standing
-from chalicelib.usecases.notify import Notify
+from chalicelib.usecases.install import install
+from chalicelib.usecases.notify import Notify, offered
 from chalicelib.usecases.order import Ordering
 from chalicelib.usecases.run_trigger import run_trigger
 from chalicelib.usecases.update_automatically import update_automatically
@@ -62,9 +60,12 @@ class Herald:
             threading.Thread(target=self._run, name=f"herald-{number}", daemon=True) for number in range(SENDERS)
         ]
         self._told: set[tuple[str, datetime]] = set()
+        self._installs = services.installs(self._install)
 
     def start(self) -> None:
-        """Begin to deliver."""
+        """Begin to deliver, and to hear install buttons."""
+        for installs in self._installs:
+            installs.start()
         if not self._elsewhere:
             for thread in self._threads:
                 thread.start()
@@ -73,6 +74,8 @@ class Herald:
         """Deliver no more; what waits is delivered after the next start."""
         self._stopping.set()
         self._news.set()
+        for installs in self._installs:
+            installs.stop()
 
     def checked(self, containers: Sequence[Container]) -> None:
         """The containers of a check, once they are stored."""
@@ -138,8 +141,7 @@ class Herald:
     def _offered(self, container: Container) -> bool:
         """Whether no policy holds its candidate back at this moment."""
         override, _ = self._services.policies.get(container.identity)
-        layers = Layers(override, label_policy(container.labels), container.watcher_policy)
-        return standing(container.candidate, layers.effective, self._services.clock.now()).update_available
+        return offered(container, override, self._services.clock.now())
 
     def _act(self, containers: Sequence[Container]) -> None:
         services = self._services
@@ -147,6 +149,15 @@ class Herald:
         names = update_automatically(containers, self._triggers, services.fleet, ordering, services.operations)
         for name in names:
             log.info("%s is updated by its trigger", name)
+
+    def _install(self, watcher: str, name: str) -> None:
+        """Somebody pressed an install button: the update is asked for as by any other hand."""
+        services = self._services
+        ordering = Ordering(services.agents, services.commands, services.queue, services.clock, timedelta(0))
+        try:
+            install(self._agent, watcher, name, services.fleet, ordering, services.operations)
+        except SlipwayError as error:
+            log.warning("%s is not updated by its install button: %s", name, error)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -14,14 +14,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from chalicelib.adapters.notify.guarded import resolve
 from chalicelib.adapters.notify.secrecy import option
-from chalicelib.domain.notice import Message
+from chalicelib.domain.notice import Message, topic_word
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.notifications import NotSent
 from chalicelib.wire import json
 
 _PATIENCE = 10.0
 _PLAIN, _SECURE = 1883, 8883
-_UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 INSTALL = "install"
 
 Document = Mapping[str, Any]
@@ -56,7 +55,7 @@ def publications(trigger: Trigger, message: Message) -> Iterator[tuple[str, byte
 
 def topic_of(trigger: Trigger, document: Document) -> str:
     """`{topic}/{watcher}/{name}`."""
-    parts = (_word(document.get("watcher")), _word(document.get("name")))
+    parts = (topic_word(document.get("watcher")), topic_word(document.get("name")))
     return "/".join((str(option(trigger, "topic")).strip("/"), *parts))
 
 
@@ -149,10 +148,6 @@ def _tls(trigger: Trigger) -> ssl.SSLContext:
 def _discovery_topic(trigger: Trigger, document: Document) -> str:
     unique = topic_of(trigger, document).replace("/", "_")
     return f"{str(option(trigger, 'hass.prefix')).strip('/')}/update/{unique}/config"
-
-
-def _word(value: object) -> str:
-    return _UNFIT.sub("-", str(value))
 
 
 def _flat(document: Document, before: str = "") -> Iterator[tuple[str, Any]]:

@@ -22,12 +22,12 @@ class Broker:
     readers: list[socket.socket] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def push(self, topic: str, payload: bytes) -> None:
+    def push(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
         """Send it to everybody who listens."""
         name = topic.encode()
         body = len(name).to_bytes(2, "big") + name + payload
         for reader in self.readers:
-            reader.sendall(b"\x30" + _length(len(body)) + body)
+            reader.sendall((b"\x31" if retained else b"\x30") + _length(len(body)) + body)
 
     def wait_for(self, seconds: float = 10) -> None:
         """Until somebody listens."""

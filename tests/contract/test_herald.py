@@ -1,0 +1,168 @@
+"""An executor's voice over a real store: what a check finds is told to a real receiver, and updated where wanted."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.domain.notice import NoticeState
+from chalicelib.domain.operation import Operation, Phase
+from chalicelib.domain.policy import Policy
+from local_runtime.executor.herald import LAMBDA_LINE, Herald
+from tests.builders.api import DOCKER_TRIGGER, Api, api_over
+from tests.builders.containers import NOW, container, with_update
+from tests.integration.receivers.broker import mqtt_broker
+from tests.integration.receivers.web import Receiver, web_receiver
+
+WEB = with_update(container("web"))
+
+
+@contextmanager
+def voice(store: str, receiver: Receiver, **environment: str) -> Iterator[tuple[Api, Herald]]:
+    settings = {"DD_NOTIFICATION_HTTP_HOOK_URL": f"{receiver.url}/hook", **environment}
+    with api_over(store, **settings) as api:
+        herald = Herald(api.services, lambda work: work())
+        herald.start()
+        try:
+            yield api, herald
+        finally:
+            herald.stop()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with web_receiver() as found:
+        yield found
+
+
+def until(true: Callable[[], object], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_what_a_check_finds_arrives_and_is_updated_where_a_label_asks(api_store: str, receiver: Receiver) -> None:
+    wanted = replace(with_update(container("db")), labels={"dd.action.include": "docker.local"})
+    with voice(api_store, receiver) as (api, herald):
+        api.add(WEB, wanted)
+        herald.checked([WEB, wanted])
+        until(lambda: len(receiver.requests) == 2)
+        assert {sent.json["name"] for sent in receiver.requests} == {"web", "db"}
+        until(lambda: not api.services.outbox.open("local"))
+        (operation,) = api.services.operations.history(wanted.identity)
+        assert (operation.phase, operation.trigger) == (Phase.SUCCEEDED, "docker.local")
+        assert api.services.operations.history(WEB.identity) == []
+
+
+def test_a_rolled_back_candidate_is_not_ordered_again(api_store: str, receiver: Receiver) -> None:
+    with voice(api_store, receiver, DD_ACTION_DOCKER_LOCAL_AUTO="true") as (api, herald):
+        api.host.fails_in = (Phase.ROLLED_BACK, {"reason_code": "health_gate_failed"})
+        api.add(WEB)
+        for _ in range(3):
+            herald.checked([WEB])
+        (operation,) = api.services.operations.history(WEB.identity)
+        assert operation.phase is Phase.ROLLED_BACK
+
+
+def test_a_candidate_that_is_held_back_is_neither_told_nor_taken(api_store: str, receiver: Receiver) -> None:
+    with voice(api_store, receiver, DD_ACTION_DOCKER_LOCAL_AUTO="true") as (api, herald):
+        api.services.policies.put(WEB.identity, Policy(snooze_until=NOW + timedelta(days=1)), 0)
+        api.add(WEB)
+        herald.checked([WEB])
+        assert api.services.outbox.open("local") == []
+        assert api.services.operations.history(WEB.identity) == []
+        api.services.clock.at += timedelta(days=2)  # type: ignore[attr-defined]
+        api.report(DOCKER_TRIGGER)
+        herald.checked([WEB])
+        until(lambda: receiver.requests)
+
+
+def test_the_end_of_an_update_and_an_alert_arrive(api_store: str, receiver: Receiver) -> None:
+    with voice(api_store, receiver) as (_, herald):
+        ended = Operation("op", WEB.identity, WEB.id, NOW, NOW, Phase.SUCCEEDED, to_version="1.3.0")
+        herald.ended(ended, WEB)
+        herald.security_alert(WEB, "1 critical", "scan-1")
+        until(lambda: len(receiver.requests) == 2)
+        assert {sent.json["event"] for sent in receiver.requests} == {"update-applied", "security-alert"}
+
+
+def test_a_notice_that_is_given_up_leaves_a_row_in_the_audit_log(api_store: str, receiver: Receiver) -> None:
+    receiver.status = 500
+    with voice(api_store, receiver) as (api, herald):
+        herald.checked([WEB])
+        for attempt in range(1, 6):
+            until(lambda count=attempt: len(receiver.requests) >= count)  # type: ignore[misc]
+            until(lambda count=attempt: api.services.outbox.open("local")[0].attempts >= count)  # type: ignore[misc]
+            api.services.clock.at += timedelta(minutes=6)  # type: ignore[attr-defined]
+            herald._news.set()
+        (notice,) = api.services.outbox.open("local")
+        assert notice.state is NoticeState.DEAD
+        until(lambda: api.services.audit.newest(["local"], 10))
+        (row,) = api.services.audit.newest(["local"], 10)
+        assert (row.action, row.trigger, row.identity) == ("notification-delivery-failed", "http.hook", WEB.identity)
+        assert receiver.url not in str(row)
+
+
+def test_a_restart_delivers_what_was_waiting(api_store: str, receiver: Receiver) -> None:
+    with voice(api_store, receiver) as (api, herald):
+        herald.stop()
+        time.sleep(0.1)
+        herald.checked([WEB])
+        assert receiver.requests == []
+        after = Herald(api.services, lambda work: work())
+        after.start()
+        until(lambda: receiver.requests)
+        after.stop()
+        assert receiver.only.json["name"] == "web"
+
+
+def test_a_sender_elsewhere_is_woken_and_nothing_is_sent_here(api_store: str, receiver: Receiver) -> None:
+    with voice(api_store, receiver, SLIPWAY_NOTIFICATIONS_FROM="lambda") as (api, herald):
+        woken: list[tuple[str, str]] = []
+        api.host.wake = lambda agent, about: woken.append((agent, about))  # type: ignore[method-assign]
+        herald.checked([WEB])
+        assert woken == [(LAMBDA_LINE, "local")]
+        assert [one.state for one in api.services.outbox.open("local")] == [NoticeState.WAITING]
+        assert receiver.requests == []
+
+
+def test_an_install_button_updates_its_container_and_a_retained_order_does_not(
+    api_store: str, receiver: Receiver
+) -> None:
+    with mqtt_broker() as broker:
+        settings = {
+            "DD_NOTIFICATION_MQTT_HA_URL": f"mqtt://127.0.0.1:{broker.port}",
+            "DD_NOTIFICATION_MQTT_HA_HASS_ENABLED": "true",
+            "DD_NOTIFICATION_MQTT_HA_HASS_DISCOVERY": "true",
+        }
+        with voice(api_store, receiver, **settings) as (api, herald):
+            api.add(WEB, with_update(container("db")))
+            broker.wait_for()
+            assert broker.subscribed == ["dd/container/+/+/install"]
+            broker.push("dd/container/local/db/install", b"install", retained=True)
+            broker.push("dd/container/local/web/install", b"nonsense")
+            broker.push("dd/container/local/unknown/install", b"install")
+            broker.push("dd/container/local/web/install", b"install")
+            until(lambda: api.host.performed)
+            assert [one.arguments["name"] for one in api.host.performed] == ["web"]
+            herald.checked([container("web")])
+            until(lambda: [topic for topic, *_ in broker.published if topic == "dd/container/local/web"])
+
+
+def test_a_container_without_news_is_shown_to_mirrors_only_when_it_changes(api_store: str, receiver: Receiver) -> None:
+    with mqtt_broker() as broker:
+        url = f"mqtt://127.0.0.1:{broker.port}"
+        with voice(api_store, receiver, DD_NOTIFICATION_MQTT_HA_URL=url) as (api, herald):
+            calm = container("calm")
+            for one in (calm, calm, replace(calm, status="exited")):
+                herald.checked([one])
+                until(lambda: not api.services.outbox.open("local"))
+            assert [json.loads(payload)["status"] for _, payload, *_ in broker.published] == ["running", "exited"]
+            assert receiver.requests == []
