@@ -8,8 +8,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from chalicelib.domain.log import LogLine, LogQuery
+from chalicelib.domain.stats import CpuTimes, Reading
 from chalicelib.ports.engine import (
     Document,
     EngineConflict,
@@ -243,6 +246,21 @@ class FakeEngine:
                 position = next((at for at, event in enumerate(self._events) if event.at >= since), position)
             return FakeEventStream(self._events, self._changed, position)
 
+    def logs(self, container: str, query: LogQuery) -> FakeLogStream:
+        with self._call("logs", container):
+            written = [line for line in self._find(container).output if query.wants(line.stream)]
+            return FakeLogStream(written[len(written) - query.tail :] if query.tail < len(written) else written)
+
+    def stats(self, container: str, *, at_once: bool = False) -> Reading | None:
+        with self._call("stats", container):
+            found = self._find(container)
+            if found.status != "running":
+                return None
+            spent = int((self.now - (found.started or self.now)) * 5e8)
+            at = datetime.fromtimestamp(self.now, UTC)
+            earlier = None if at_once else CpuTimes(max(0, spent - 500_000_000), int(self.now * 1e9) - 1_000_000_000, 1)
+            return Reading(at, CpuTimes(spent, int(self.now * 1e9), 1), 1 << 20, 1 << 30, 0, 0, 0, 0, earlier)
+
     # How it does that.
 
     @contextmanager
@@ -310,6 +328,19 @@ class FakeEngine:
         attributes = {"name": container.name, "image": container.config["Image"], **(more or {})}
         self._events.append(Event(action, container.id, container.name, attributes, self.now))
         self._changed.notify_all()
+
+
+class FakeLogStream(Iterator[Sequence[LogLine]]):
+    """The LogStream of the port over lines that have been written."""
+
+    def __init__(self, lines: Sequence[LogLine]) -> None:
+        self._batches = iter([lines] if lines else [])
+
+    def __next__(self) -> Sequence[LogLine]:
+        return next(self._batches)
+
+    def close(self) -> None:
+        self._batches = iter([])
 
 
 class FakeEventStream(Iterator[Event]):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from chalicelib.domain.log import LogLine
 from chalicelib.ports.engine import Document
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -40,6 +41,8 @@ class FakeContainer:
     exit_code: int = 0
     started: float | None = None
     finished: float | None = None
+    output: list[LogLine] = field(default_factory=list)
+    """What it has written; a test puts it there."""
 
 
 def _health(container: FakeContainer, now: float) -> dict[str, Any]:
