@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,7 +10,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from chalicelib.domain.container import LOCAL_AGENT
 from chalicelib.domain.image_set import ImageSet
 from chalicelib.domain.policy import LONGEST_DAYS, MODES, NO_POLICY, Policy
+from chalicelib.domain.webhook import NO_WEBHOOKS as NO_WEBHOOKS
+from chalicelib.domain.webhook import WebhookRules
 from chalicelib.settings_reader import BadSetting, Reader, components, cron
+
+WebhookSettings = WebhookRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +42,6 @@ class WatcherSettings:
     """The header for a proxy in front of the engine."""
     problem: str | None = None
     """Why this engine cannot be reached as it is configured; the watcher is shown with it, and watches nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookSettings:
-    """Who may call webhooks: registries that sign with `secret`, and whoever has the token of an endpoint.
-
-    `tokens` are by endpoint: watchall, watch, update; without a token an endpoint is closed.
-    """
-
-    enabled: bool = False
-    secret: str | None = field(default=None, repr=False)
-    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-NO_WEBHOOKS = WebhookSettings()
 
 
 def read_watchers(reader: Reader, problems: list[str]) -> tuple[WatcherSettings, ...]:
@@ -191,7 +179,7 @@ def _engine_url(reader: Reader, prefix: str, *, secure: bool) -> str:
     return f"{scheme}://{host}:{reader.number(f'{prefix}PORT', 2375, 1, 65535)}"
 
 
-def read_webhook(reader: Reader) -> WebhookSettings:
+def read_webhook(reader: Reader) -> WebhookRules:
     """Every endpoint has a token of its own, or all share one."""
     shared = reader.get("DD_SERVER_WEBHOOK_TOKEN")
     own = {
@@ -202,7 +190,7 @@ def read_webhook(reader: Reader) -> WebhookSettings:
     if any(own.values()) and not all(own.values()):
         missing = ", ".join(f"DD_SERVER_WEBHOOK_TOKENS_{name.upper()}" for name, value in own.items() if not value)
         raise BadSetting(f"Each webhook has a token of its own, or none has: {missing} must be set as well")
-    return WebhookSettings(
+    return WebhookRules(
         enabled=reader.flag("DD_SERVER_WEBHOOK_ENABLED", False),
         secret=reader.get("DD_SERVER_WEBHOOK_SECRET") or None,
         tokens={name: value or shared or "" for name, value in own.items() if value or shared},

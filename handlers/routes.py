@@ -10,6 +10,7 @@ from handlers.route import Route
 from handlers.security_routes import SECURITY
 from handlers.system_routes import SYSTEM
 from handlers.trigger_routes import TRIGGERS
+from handlers.webhook_routes import WEBHOOKS
 from handlers.wud_routes import WUD
 
 ROUTES: tuple[Route, ...] = (
@@ -21,6 +22,7 @@ ROUTES: tuple[Route, ...] = (
     *OBSERVATION,
     *SECURITY,
     *TRIGGERS,
+    *WEBHOOKS,
     *WUD,
     *WUD_COMPONENTS,
 )

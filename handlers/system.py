@@ -26,7 +26,7 @@ def server(_request: Request, services: Services) -> object:
     settings = services.settings
     configuration = {
         "feature": {name: name in settings.features for name in ("containeractions", "delete", "webhook")},
-        "webhook": {"enabled": "webhook" in settings.features},
+        "webhook": {"enabled": settings.webhook.enabled},
         "cors": {"enabled": settings.cors_enabled, "origin": settings.cors_origin, "methods": settings.cors_methods},
         "compression": {"enabled": settings.compression, "threshold": settings.compression_threshold},
         "ratelimit": {"max": settings.rate_limit_max, "identitykeying": settings.rate_limit_by_identity},

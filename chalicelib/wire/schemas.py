@@ -11,7 +11,7 @@ import orjson
 
 from chalicelib.domain.errors import Invalid
 
-_FILES = ("models.json", "models_access.json", "models_system.json")
+_FILES = ("models.json", "models_access.json", "models_system.json", "models_webhook.json")
 
 
 @cache
