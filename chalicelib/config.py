@@ -10,12 +10,14 @@ from pathlib import Path
 
 from chalicelib import VERSION
 from chalicelib.domain.container import LOCAL_AGENT
+from chalicelib.domain.webhook import NO_WEBHOOKS, WebhookRules
+from chalicelib.settings_oidc import OidcSettings, read_oidc
 from chalicelib.settings_reader import BadSetting as BadSetting
 from chalicelib.settings_reader import Reader, components, cron
 from chalicelib.settings_security import SecuritySettings, read_security
 from chalicelib.settings_triggers import TriggerSettings, read_triggers
-from chalicelib.settings_watchers import NO_WEBHOOKS, WebhookSettings, read_watchers, read_webhook
 from chalicelib.settings_watchers import WatcherSettings as WatcherSettings
+from chalicelib.settings_watchers import read_watchers, read_webhook
 
 _FEATURES = ("containeractions", "delete", "webhook")
 
@@ -76,6 +78,7 @@ class Settings:
     address_lockout_attempts: int = 25
     lockout_window_ms: int = 900_000
     lockout_duration_ms: int = 900_000
+    oidc: tuple[OidcSettings, ...] = ()
     metrics_auth: bool = True
     metrics_token: str | None = None
     public_url: str | None = None
@@ -88,7 +91,7 @@ class Settings:
     registry_timeout_ms: int = 30000
     docker_config: Path | None = None
     registry_window_seconds: int = 120
-    webhook: WebhookSettings = NO_WEBHOOKS
+    webhook: WebhookRules = NO_WEBHOOKS
     connections_url: str | None = None
     """Where executors reach this server with what they have for its WebSockets; absent where they share its machine."""
     stats_interval: int = 10
@@ -151,6 +154,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         lockout_duration_ms=reader.number(
             "DD_AUTH_LOCKOUT_DURATION_MS", defaults.lockout_duration_ms, 1000, 86_400_000
         ),
+        oidc=read_oidc(reader, problems),
         metrics_auth=reader.flag("DD_SERVER_METRICS_AUTH", defaults.metrics_auth),
         metrics_token=_metrics_token(reader),
         public_url=reader.get("DD_PUBLIC_URL"),

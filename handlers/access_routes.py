@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from handlers import auth, tokens
-from handlers.route import Answer, Route
+from handlers import auth, oidc, tokens
+from handlers.route import Answer, Query, Route
 
 _LOCKED = Answer(
     "Error",
     "Too many wrong passwords for this account, or from this address.",
     headers={"Retry-After": "Seconds until the lock ends."},
 )
+_NO_PROVIDER = Answer("Error", "No identity provider has this name.")
+_SILENT = Answer("Error", "The identity provider does not answer.")
 _OPEN_TO_ALL = "For login pages: needs no log-in itself."
 
 
@@ -82,6 +84,36 @@ AUTH: tuple[Route, ...] = (
         description=_OPEN_TO_ALL,
         tag="auth",
         responses={200: "Strategies"},
+        public=True,
+    ),
+    Route(
+        "GET",
+        "/auth/oidc/{name}/redirect",
+        oidc.begin,
+        operation_id="beginOidcLogIn",
+        summary="Get where to log in at an identity provider",
+        description="Sets a cookie that ties the way back to this browser.",
+        tag="auth",
+        responses={200: "OidcRedirect", 404: _NO_PROVIDER, 503: _SILENT},
+        public=True,
+    ),
+    Route(
+        "GET",
+        "/auth/oidc/{name}/cb",
+        oidc.finish,
+        operation_id="finishOidcLogIn",
+        summary="Come back from an identity provider",
+        tag="auth",
+        responses={
+            302: Answer(description="Logged in: on to the dashboard.", headers={"Location": "`/`"}),
+            401: Answer("Error", "The provider refused, or another browser began this log-in."),
+            404: _NO_PROVIDER,
+            503: _SILENT,
+        },
+        query=(
+            Query("code", {"type": "string"}, "From the provider."),
+            Query("state", {"type": "string"}, "As it was sent to the provider."),
+        ),
         public=True,
     ),
 )

@@ -45,8 +45,12 @@ def remember(request: Request, services: Services) -> Response:
 
 
 def log_out(request: Request, services: Services) -> Response:
-    """Take the session cookie back."""
-    return Response(body=json.dumps({}), headers=_cookie(request, services, "", 0))
+    """Take the session cookie back; `logoutUrl` is where to end the session at the identity provider."""
+    urls = [provider.logout_url for provider in services.providers.values() if provider.logout_url]
+    vouched = request.caller is not None and request.caller.scheme == "oidc"
+    return Response(
+        body=json.dumps({"logoutUrl": urls[0]} if urls and vouched else {}), headers=_cookie(request, services, "", 0)
+    )
 
 
 def who_am_i(request: Request, _services: Services) -> Response:
@@ -71,6 +75,9 @@ def providers(services: Services) -> list[dict[str, object]]:
     found: list[dict[str, object]] = [{"type": "basic", "name": "Login"}]
     if services.settings.anonymous:
         found.append({"type": "anonymous", "name": "anonymous"})
+    for provider in services.providers.values():
+        logout = {"logoutUrl": provider.logout_url} if provider.logout_url else {}
+        found.append({"type": "oidc", "name": provider.name, "redirect": provider.redirect, **logout})
     return found
 
 

@@ -29,10 +29,17 @@ def authenticated(request: Request, services: Services) -> Caller:
         doorkeeper=doorkeeper(services),
         sessions=services.sessions,
         tokens=services.tokens,
+        vouch=lambda token: _vouched(token, services),
         anonymous=services.settings.anonymous,
         now=services.clock.now(),
     )
     return Caller(found.name, found.scheme, found.scopes, found.session_id)
+
+
+def _vouched(token: str, services: Services) -> str | None:
+    """Whom one of the identity providers knows by this token."""
+    named = (provider.identify_bearer(token) for provider in services.providers.values())
+    return next((name for name in named if name is not None), None)
 
 
 def doorkeeper(services: Services) -> Doorkeeper:
@@ -71,10 +78,15 @@ def credentials(request: Request) -> Credentials:
 
 def session_cookie(request: Request) -> str | None:
     """The session cookie's value."""
-    if COOKIE not in request.headers.get("cookie", ""):
+    return cookie_value(request, COOKIE)
+
+
+def cookie_value(request: Request, name: str) -> str | None:
+    """A cookie's value."""
+    if name not in request.headers.get("cookie", ""):
         return None
     try:
-        morsel = SimpleCookie(request.headers["cookie"]).get(COOKIE)
+        morsel = SimpleCookie(request.headers["cookie"]).get(name)
     except CookieError:
         return None
     return morsel.value if morsel else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from chalicelib.domain.errors import Invalid
+from chalicelib.domain.errors import Forbidden, Invalid
 from chalicelib.ports.services import Services
 from chalicelib.usecases.manage_tokens import make_token, revoke_token
 from chalicelib.wire import json
@@ -26,6 +26,8 @@ def create(request: Request, services: Services) -> Response:
     days = fields.get("expiresInDays")
     caller = request.caller
     assert caller is not None
+    if caller.scheme == "token":
+        raise Forbidden("A token cannot make another: one that leaks must not outlive its end. Log in for that.")
     text, token = make_token(
         services.tokens,
         name=name,

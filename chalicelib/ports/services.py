@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
 from chalicelib.domain.news import Numbered
+from chalicelib.domain.webhook import WebhookRules
 from chalicelib.ports.accounts import AccountStore, Passwords, Sessions, TokenStore
 from chalicelib.ports.clock import Clock
+from chalicelib.ports.identity import IdentityProvider
 from chalicelib.ports.limits import Attempts, RateLimiter
 from chalicelib.ports.notifications import Outbox
 from chalicelib.ports.observation import ResultStore, SampleStore
@@ -83,6 +85,11 @@ class Settings(Protocol):
     @property
     def compat_wud(self) -> bool:
         """Whether WUD's unversioned paths answer: `DD_COMPAT_WUD`."""
+        ...
+
+    @property
+    def public_url(self) -> str | None:
+        """The address people use, when a proxy stands in front: `DD_PUBLIC_URL`."""
         ...
 
     @property
@@ -196,6 +203,11 @@ class Settings(Protocol):
         ...
 
     @property
+    def webhook(self) -> WebhookRules:
+        """Who may call webhooks: `DD_SERVER_WEBHOOK_*`."""
+        ...
+
+    @property
     def cookie_samesite(self) -> str:
         """`lax`, `strict` or `none`: `DD_SERVER_COOKIE_SAMESITE`."""
         ...
@@ -237,6 +249,11 @@ class Services(Protocol):
     @property
     def tokens(self) -> TokenStore:
         """API tokens."""
+        ...
+
+    @property
+    def providers(self) -> Mapping[str, IdentityProvider]:
+        """Identity providers by name."""
         ...
 
     @property

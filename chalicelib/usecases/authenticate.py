@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.domain.account import ANONYMOUS, Account
 from chalicelib.domain.errors import Locked, Unauthenticated
 from chalicelib.domain.lockout import LockoutRule, account_subject, address_subject
-from chalicelib.domain.token import USE_GRAIN, Token, allowed, digest
+from chalicelib.domain.token import PREFIX, USE_GRAIN, Token, allowed, digest
 from chalicelib.ports.accounts import AccountStore, Passwords, Sessions, TokenStore
 from chalicelib.ports.limits import Attempts
 
@@ -31,7 +32,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """Who it is; `scheme` is basic, session, token or anonymous, `session_id` is set with a session."""
+    """Who it is; `scheme` is basic, session, token, oidc or anonymous, `session_id` is set with a session."""
 
     name: str
     scheme: str
@@ -83,15 +84,22 @@ def authenticate(
     doorkeeper: Doorkeeper,
     sessions: Sessions,
     tokens: TokenStore,
+    vouch: Callable[[str], str | None],
     anonymous: bool,
     now: datetime,
 ) -> Identified:
     """Who is asking: a token, which says itself what it allows; a session (it is cheap); a password; then anybody
     where that is confirmed.
 
-    Raises Unauthenticated, and Locked after too many wrong passwords.
+    `vouch` says whom an identity provider knows by a token. Raises Unauthenticated, and Locked after too many wrong
+    passwords.
     """
-    found = _by_token(shown.token, doorkeeper.accounts, tokens, anonymous, now) if shown.token else None
+    found = None
+    if shown.token and shown.token.startswith(PREFIX):
+        found = _by_token(shown.token, doorkeeper.accounts, tokens, anonymous, now)
+    elif shown.token:
+        name = vouch(shown.token)
+        found = Identified(name, "oidc") if name is not None else None
     if found is None and shown.session:
         found = _by_session(shown.session, doorkeeper.accounts, sessions, now)
     if found is None and shown.name:
@@ -139,8 +147,9 @@ def _by_session(text: str, accounts: AccountStore, sessions: Sessions, now: date
     session = sessions.read(text, now)
     if session is None:
         return None
+    # A session without a fingerprint is of somebody an identity provider has vouched for.
     if session.fingerprint:
         account = accounts.get(session.name)
         if account is None or account.fingerprint != session.fingerprint:
             return None
-    return Identified(session.name, "session", session.id)
+    return Identified(session.name, "session" if session.fingerprint else "oidc", session.id)

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from chalicelib.adapters.limits_memory import MemoryRateLimiter
 from chalicelib.adapters.sessions_signed import SignedSessions
 from chalicelib.domain.account import Account
+from chalicelib.domain.webhook import NO_WEBHOOKS, WebhookRules
+from chalicelib.ports.identity import IdentityProvider
 from tests.fakes.accounts import FakeAccounts, FakeAttempts, FakePasswords, FakeTokens
 from tests.fakes.audit import FakeAudit
 
@@ -49,10 +51,12 @@ class FakeSettings:
     rate_limit_max: int = 1000
     rate_limit_by_identity: bool = False
     cookie_samesite: str = "lax"
+    webhook: WebhookRules = NO_WEBHOOKS
     account_lockout_attempts: int = 5
     address_lockout_attempts: int = 25
     lockout_window_ms: int = 900_000
     lockout_duration_ms: int = 900_000
+    public_url: str | None = None
     metrics_auth: bool = True
     metrics_token: str | None = None
     log_level: str = "info"
@@ -75,6 +79,7 @@ class FakeServices:
     passwords: FakePasswords = field(default_factory=FakePasswords)
     sessions: SignedSessions = field(default_factory=lambda: SignedSessions(b"a secret for tests only, 32 bytes"))
     tokens: FakeTokens = field(default_factory=FakeTokens)
+    providers: dict[str, IdentityProvider] = field(default_factory=dict)
     attempts: FakeAttempts = field(default_factory=FakeAttempts)
     audit: FakeAudit = field(default_factory=FakeAudit)
     limits: MemoryRateLimiter = field(default_factory=MemoryRateLimiter)

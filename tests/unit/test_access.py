@@ -90,6 +90,13 @@ class TestTokens:
         assert tokens.allowed(["watch", "read", "unknown"]) == {"read", "watch"}
         assert tokens.allowed([]) == frozenset()
 
+    def test_it_cannot_make_another(self) -> None:
+        services = FakeServices()
+        shown = bearer(made(services, "admin")["token"])
+        wish = {"name": "x", "scopes": ["read"]}
+        assert asked(services, "POST", "/api/v1/tokens", wish, authorization=shown).status == 403
+        assert len(services.tokens.all()) == 1
+
     def test_a_revoked_one_opens_nothing(self) -> None:
         services = FakeServices()
         token = made(services, "admin")

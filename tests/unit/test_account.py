@@ -104,6 +104,7 @@ def _authenticate(shown: Credentials, *, anonymous: bool = False) -> Identified:
         doorkeeper=doorkeeper(FakeServices(accounts=FakeAccounts(ADA))),
         sessions=SignedSessions(SECRET),
         tokens=FakeTokens(),
+        vouch=lambda _token: None,
         anonymous=anonymous,
         now=NOON,
     )
