@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.domain.security import SBOM_FORMATS, SPDX
-from handlers import security
+from handlers import security, security_runtime
 from handlers.container_routes import BASE, PAGING
 from handlers.guards import RateLimit
 from handlers.route import Answer, Query, Route
@@ -63,5 +63,14 @@ SECURITY: tuple[Route, ...] = (
         responses={200: "SbomResponse", 202: _ACCEPTED, 400: _NO_SCANNER, 404: _NOT_FOUND, 500: _FAILED},
         query=(Query("format", {"type": "string", "enum": list(SBOM_FORMATS), "default": SPDX}, "Which format."),),
         waits=True,
+    ),
+    Route(
+        "GET",
+        "/api/v1/server/security/runtime",
+        security_runtime.get_security_runtime,
+        operation_id="getSecurityRuntime",
+        summary="Tell whether images can be looked into",
+        tag=_TAG,
+        responses={200: "SecurityRuntime"},
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -10,6 +11,7 @@ from typing import Any
 from cronsim import CronSim, CronSimError
 
 from chalicelib.bootstrap import Services
+from chalicelib.settings_security import SecuritySettings
 from chalicelib.usecases.assess_image import ImageAssessor
 from local_runtime.executor.alerts import Alerts, Tell
 from local_runtime.executor.busy import Busy
@@ -67,6 +69,13 @@ class Guard:
         if self._schedule is not None:
             self._schedule.stop()
 
+    def _needed(self) -> list[str]:
+        """The programs that the settings call for."""
+        needed = {"trivy": ["trivy"], "grype": ["grype"], "both": ["trivy", "grype"]}.get(self._settings.scanner, [])
+        if self._settings.scanner == "grype" and self._settings.sbom:
+            needed = [*needed, "syft"]
+        return [*needed, "cosign"] if needed and self._settings.verify_signatures else needed
+
     def facts(self) -> dict[str, Any]:
         """What the agent reports of it: the tools that are configured."""
         return {
@@ -75,7 +84,18 @@ class Guard:
             "signatures": self._instruments.verifier is not None,
             "sbom": self._settings.sbom,
             "formats": list(self._settings.sbom_formats),
+            "tools": [_presence(name, self._settings) for name in self._needed()],
         }
+
+
+def _presence(name: str, settings: SecuritySettings) -> dict[str, Any]:
+    """A program by name: how it is called, and whether it is there."""
+    if name == "trivy" and settings.trivy_image:
+        return {"name": name, "command": settings.trivy_image, "available": True}
+    tools = {"trivy": settings.trivy, "grype": settings.grype, "syft": settings.syft, "cosign": settings.cosign}
+    command = tools[name].command[0] if tools[name].command else name
+    there = shutil.which(command, path=settings.tool_environment.get("PATH")) is not None
+    return {"name": name, "command": command, "available": there}
 
 
 def _max_age(cron: str, now: datetime) -> timedelta:

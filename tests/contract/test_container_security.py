@@ -14,6 +14,7 @@ from chalicelib.domain.container import Container
 from chalicelib.domain.errors import Failed
 from chalicelib.domain.security import SPDX, SbomReport, Scan, ScanReport, Security, subject_key
 from chalicelib.domain.vulnerability import Summary, Vulnerability, summarise
+from chalicelib.wire import schemas
 from tests.builders.api import DOCKER_TRIGGER, Api, conform, nulls
 from tests.builders.containers import NOW, container, with_update
 
@@ -207,3 +208,20 @@ def test_a_blocked_candidate_is_not_even_asked_for(api: Api) -> None:
     assert api.host.performed == []
     assert api.services.operations.history(web.identity) == []
     conform("Container", api.get(f"{LIST}/{web.id}").must_be(200))
+
+
+def test_whether_images_can_be_looked_into_is_told_with_what_is_missing(api: Api) -> None:
+    runtime = "/api/v1/server/security/runtime"
+    none = api.get(runtime).must_be(200)
+    assert (none["ready"], none["scanner"]["status"], none["signature"]["enabled"]) == (False, "disabled", False)
+    tools = [
+        {"name": "trivy", "command": "/opt/trivy", "available": True},
+        {"name": "cosign", "command": "cosign", "available": False},
+    ]
+    facts = {"scanner": "trivy", "signatures": True, "sbom": True, "formats": ["spdx-json"], "tools": tools}
+    api.services.agents.report(Agent("local", facts={"security": facts}), NOW)
+    some = api.get(runtime).must_be(200)
+    assert (some["ready"], some["requirements"]) == (False, ["cosign is not there on agent local"])
+    assert (some["scanner"]["command"], some["scanner"]["commandAvailable"]) == ("/opt/trivy", True)
+    assert (some["signature"]["status"], some["sbom"]) == ("missing", {"enabled": True, "formats": ["spdx-json"]})
+    schemas.check("SecurityRuntime", some)
