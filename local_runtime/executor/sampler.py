@@ -50,7 +50,7 @@ class Sampler:
         self._readings: dict[Identity, tuple[str, Reading]] = {}
         self._rings: dict[Identity, deque[Sample]] = {}
         self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="sample")
-        self._sampling = threading.Lock()
+        self._keeping = threading.Lock()
         self._begun = -math.inf
         self._wanted = threading.Event()
         self._stopping = threading.Event()
@@ -73,22 +73,21 @@ class Sampler:
 
     def sample_first(self, identities: Sequence[Identity] | None) -> None:
         """Sample what has just been armed (None: all containers) at once. Raises Unavailable."""
-        with self._sampling:
-            keys, everything = self._samples.armed(self._agent, self._clock.now())
-            if identities is not None:
-                keys, everything = keys & {identity.key for identity in identities}, False
-            self._sample(keys, everything)
+        keys, everything = self._samples.armed(self._agent, self._clock.now())
+        if identities is not None:
+            keys, everything = keys & {identity.key for identity in identities}, False
+        self._sample(keys, everything)
 
     def sample_armed(self) -> bool:
         """Sample everything that is armed and store it; whether anything is. Raises Unavailable."""
-        with self._sampling:
-            keys, everything = self._samples.armed(self._agent, self._clock.now())
-            if not keys and not everything:
+        keys, everything = self._samples.armed(self._agent, self._clock.now())
+        if not keys and not everything:
+            with self._keeping:
                 self._readings.clear()
                 self._rings.clear()
-                return False
-            self._forget(self._sample(keys, everything))
-            return True
+            return False
+        self._forget(self._sample(keys, everything))
+        return True
 
     def _sample(self, keys: set[str], everything: bool) -> Mapping[Identity, object]:
         """Sample these, and what was found to be running of them."""
@@ -97,10 +96,13 @@ class Sampler:
         sampled = dict(one for one in self._pool.map(self._one, found.items()) if one is not None)
         now = self._clock.now()
         for identity, one in sampled.items():
-            ring = self._ring(identity)
-            ring.append(one)
+            with self._keeping:
+                ring = self._ring(identity)
+                if not ring or ring[-1].at < one.at:
+                    ring.append(one)
+                history = list(ring)
             if identity.key in keys:
-                self._samples.put(identity, list(ring), now)
+                self._samples.put(identity, history, now)
         if everything:
             self._samples.put_fleet(self._agent, {identity.key: one for identity, one in sampled.items()}, now)
         return found
@@ -148,9 +150,10 @@ class Sampler:
         return ring
 
     def _forget(self, found: Mapping[Identity, object]) -> None:
-        for identity in [one for one in self._readings if one not in found]:
-            del self._readings[identity]
-            self._rings.pop(identity, None)
+        with self._keeping:
+            for identity in [one for one in self._readings if one not in found]:
+                self._readings.pop(identity, None)
+                self._rings.pop(identity, None)
 
     def _repeat(self) -> None:
         while not self._stopping.is_set():
