@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from chalicelib.wire import schemas
+from handlers.openapi_examples import example
 from handlers.route import Answer, Route
 
 Json = dict[str, Any]
@@ -142,7 +143,10 @@ def _response(status: int, answer: Answer) -> Json:
             name: {"description": text, "schema": {"type": "string"}} for name, text in sorted(headers.items())
         }
     if answer.schema is not None:
-        response["content"] = {answer.media_type: {"schema": _ref(answer.schema)}}
+        shown = example(answer.schema)
+        if answer.schema == "Error":
+            shown = {"error": answer.description or HTTPStatus(status).phrase}
+        response["content"] = {answer.media_type: {"schema": _ref(answer.schema), "example": shown}}
     elif answer.media_type != "application/json":
         response["content"] = {answer.media_type: {"schema": {"type": "string"}}}
     return response

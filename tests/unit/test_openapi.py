@@ -13,6 +13,7 @@ from openapi_spec_validator import validate
 
 from chalicelib.domain.errors import Invalid
 from chalicelib.wire import schemas
+from handlers import openapi_examples
 from handlers.dispatch import dispatch, table
 from handlers.http import Response
 from handlers.openapi import build, describe
@@ -162,3 +163,22 @@ def test_the_pages_style_is_the_only_one_its_policy_allows() -> None:
     assert len(policies) == 1
     assert f"style-src 'sha256-{digest}'" in policies[0]
     assert "unsafe" not in policies[0]
+
+
+def test_every_json_answer_and_every_body_has_an_example_that_fits(document: dict[str, Any]) -> None:
+    seen = 0
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for status, response in operation["responses"].items():
+                for content in response.get("content", {}).values():
+                    if "$ref" not in content["schema"]:
+                        continue
+                    whole = {**content["schema"], "components": document["components"]}
+                    errors = [error.message for error in Draft202012Validator(whole).iter_errors(content["example"])]
+                    assert not errors, (method, path, status, errors, content["example"])
+                    seen += 1
+    for row in ROUTES:
+        if row.body is not None:
+            whole = {"$ref": f"#/components/schemas/{row.body}", "components": document["components"]}
+            Draft202012Validator(whole).validate(openapi_examples.example(row.body))
+    assert seen > 300
