@@ -27,8 +27,17 @@ from infra import database
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("app.py", "requirements.txt", "chalicelib", "handlers", "vendor", ".chalice")
 _NEVER = shutil.ignore_patterns("__pycache__", "*.pyc", "deployments", "deployed")
-_UNUSED = ("cffi", "aws_lambda_powertools/event_handler")
-"""Parts of our libraries that nothing on Lambda imports: cffi's compiler, and a web framework with its own pages."""
+_POWERTOOLS = (
+    *("auth_alpha", "batch", "circuit_breaker", "data_classes", "data_masking", "feature_flags", "idempotency"),
+    *("kafka", "metadata", "parameters", "parser", "streaming", "validation"),
+)
+_UNUSED = (
+    *("cffi", "aws_lambda_powertools/event_handler"),
+    *(f"aws_lambda_powertools/utilities/{name}" for name in _POWERTOOLS),
+)
+"""Parts of our libraries that nothing here imports: cffi's compiler, a web framework, and tools beside the logger."""
+_ELSEWHERE = ("registry", "notify", "patterns.py")
+"""Adapters that only an executor uses: their libraries are not here either."""
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
@@ -97,8 +106,14 @@ def _package(sources: Path, out: Path, extra: Path, stage: str) -> None:
 
 
 def _compile(directory: Path) -> None:
-    for unused in (*directory.glob("*.dist-info"), *(directory / name for name in _UNUSED)):
-        shutil.rmtree(unused)
+    adapters = directory / "chalicelib" / "adapters"
+    unused = [
+        *directory.glob("*.dist-info"),
+        *(directory / name for name in _UNUSED),
+        *(adapters / name for name in _ELSEWHERE),
+    ]
+    for path in unused:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     # Unchecked: file times mean nothing in a reproducible zip, and nobody edits sources on Lambda.
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     compiled = compileall.compile_dir(
