@@ -10,11 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from chalicelib.domain.container import LOCAL_AGENT
 from chalicelib.domain.image_set import ImageSet
 from chalicelib.domain.policy import LONGEST_DAYS, MODES, NO_POLICY, Policy
-from chalicelib.domain.webhook import NO_WEBHOOKS as NO_WEBHOOKS
 from chalicelib.domain.webhook import WebhookRules
 from chalicelib.settings_reader import BadSetting, Reader, components, cron
-
-WebhookSettings = WebhookRules
 
 
 @dataclass(frozen=True, slots=True)
