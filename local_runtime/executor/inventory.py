@@ -86,6 +86,12 @@ def runtime_facts(container: Container, fresh: Container) -> Container:
     )
 
 
+def with_findings(now: Container, checked: Container) -> Container:
+    """What is stored of a container now, with what a check of it found; its runtime may have changed meanwhile."""
+    found = runtime_facts(checked, now)
+    return replace(found, former_ids=now.former_ids, applied_at=now.applied_at, security=now.security)
+
+
 def inherited_security(former: Container | None, fresh: Container) -> Security:
     """What is known of the image a container runs now, from what was known of its images before."""
     if former is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +24,7 @@ from chalicelib.ports.stores import AuditStore, ContainerStore, OperationStore
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.images import Images
 from local_runtime.executor.inspection import inspect_optional
-from local_runtime.executor.inventory import inherited_security, runtime_facts
+from local_runtime.executor.inventory import inherited_security, runtime_facts, with_findings
 from local_runtime.executor.progress import Progress
 from local_runtime.executor.survey import Survey
 
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 PARALLEL = 10
 _SAVE_EVERY = 50
 _FORMER = 5
+_FEW = 5
 
 Document = Mapping[str, Any]
 
@@ -68,6 +71,8 @@ class Watcher:
         self.engine = engine
         self._tools = tools
         self._scanning = threading.Lock()
+        self._writing = threading.RLock()
+        self._refreshed: Counter[Identity] = Counter()
         self._survey = Survey(agent, settings, engine, tools.registries.name_of, tools.patterns)
         self.progress = Progress(settings.name, tools.clock)
         self.problem: str | None = settings.problem
@@ -108,17 +113,33 @@ class Watcher:
         identity = self._survey.identity(document["Name"])
         if identity is None or self._tools.busy.held(identity):
             return None
+        with self._writing:
+            # Looked at once more: while one waited here, somebody else may have stored what came after.
+            document = inspect_optional(self.engine, container_id)
+            if document is None or self._survey.identity(document["Name"]) != identity:
+                return None
+            return self._refresh(identity, document)
+
+    def _refresh(self, identity: Identity, document: Document) -> Container | None:
         known = self._tools.containers.get(identity)
         labels = document["Config"].get("Labels") or {}
         if known is None and not self._survey.in_scope(labels, document["State"]["Running"]):
             return None
         fresh = self._survey.describe(document, identity)
         container = runtime_facts(known, fresh) if known is not None else fresh
+        self._refreshed[identity] += 1
         if container != known:
             self._tools.containers.save([container])
             if known is None:
                 self._tools.audit.add([self._entry(container, "container-added")])
+                self._remove_former_names(container)
         return container
+
+    def _remove_former_names(self, container: Container) -> None:
+        """A renamed container has one record, under its new name."""
+        stored = self._tools.containers.of_watcher(self.agent, self.name)
+        others = [one for one in stored if one.id == container.id and one.identity != container.identity]
+        self._remove([one for one in others if not self._tools.busy.held(one.identity)])
 
     def forget(self, container_id: str) -> None:
         """Remove the record of a container that the engine has removed, unless another bears its name by now."""
@@ -161,30 +182,49 @@ class Watcher:
             progress.expect(len(containers))
         before = self._tools.busy.changes()
         known = {container.identity: container for container in containers}
-        changed: list[Container] = []
-        news: list[AuditEntry] = []
         found: list[Container] = []
+        changed: list[Container] = []
         for container in self._tools.check(containers, since):
             if progress is not None:
                 progress.step(failed=container.error is not None)
-            previous = known[container.identity]
             found.append(container)
-            if container == previous or not self._tools.busy.unchanged(container.identity, before):
-                continue
-            changed.append(container)
-            news += self._news(previous, container)
+            if container != known[container.identity] and self._tools.busy.unchanged(container.identity, before):
+                changed.append(container)
             if len(changed) >= _SAVE_EVERY:
-                self._tools.containers.save(changed)
+                self._store_findings(changed)
                 changed = []
-        self._tools.containers.save(changed)
-        self._tools.audit.add(news)
+        self._store_findings(changed)
         self._tools.checked([one for one in found if self._tools.busy.unchanged(one.identity, before)])
         return len(containers)
+
+    def _store_findings(self, checked: Sequence[Container]) -> None:
+        """Store what checks found, together with what the engine has told since they began."""
+        with self._writing:
+            stored = {one.identity: one for one in self._stored_of({one.identity for one in checked})}
+            changed: list[Container] = []
+            news: list[AuditEntry] = []
+            for one in checked:
+                now = stored.get(one.identity)
+                container = now and with_findings(now, one)
+                if now is not None and container is not None and container != now:
+                    changed.append(container)
+                    news += self._news(now, container)
+            self._tools.containers.save(changed)
+            self._tools.audit.add(news)
+
+    def _stored_of(self, identities: AbstractSet[Identity]) -> list[Container]:
+        """What is stored of these now: one reading for many of them."""
+        if len(identities) > _FEW:
+            stored = self._tools.containers.of_watcher(self.agent, self.name)
+            return [one for one in stored if one.identity in identities]
+        return [one for identity in identities if (one := self._tools.containers.get(identity)) is not None]
 
     def _read(self, only: Sequence[Identity] | None) -> list[Container]:
         """Store what the engine says now; the containers to ask about."""
         before = self._tools.busy.changes()
-        stored = {one.identity: one for one in self._tools.containers.of_watcher(self.agent, self.name)}
+        with self._writing:
+            stored = {one.identity: one for one in self._tools.containers.of_watcher(self.agent, self.name)}
+            refreshed = self._refreshed.copy()
         # What an operation is about, perhaps since an earlier life of this executor, is told when that has ended.
         held = {operation.identity for operation in self._tools.operations.open_of(self.agent)}
         listed = {identity: one for identity, one in self._survey.listed(only).items() if identity not in held}
@@ -193,9 +233,14 @@ class Watcher:
             described = pool.map(lambda item: self._describe_listed(item[0], item[1], stored, images), listed.items())
         present = [container for container in described if container is not None]
         current = [one for one in present if self._tools.busy.unchanged(one.identity, before)]
-        new = [one for one in current if one.identity not in stored]
-        self._tools.containers.save([one for one in current if one != stored.get(one.identity)])
-        self._tools.audit.add([self._entry(container, "container-added") for container in new])
+        with self._writing:
+            # An event that came since its container was read has been stored, and is the later word.
+            overtaken = {one.identity for one in current if self._refreshed[one.identity] != refreshed[one.identity]}
+            current = [one for one in current if one.identity not in overtaken] + self._stored_of(overtaken)
+            new = [one for one in current if one.identity not in stored and one.identity not in overtaken]
+            fresh = [one for one in current if one.identity not in overtaken and one != stored.get(one.identity)]
+            self._tools.containers.save(fresh)
+            self._tools.audit.add([self._entry(container, "container-added") for container in new])
         if only is None:
             self._prune({identity: one for identity, one in stored.items() if identity not in held}, listed)
         return current
@@ -248,7 +293,7 @@ class Watcher:
     def _news(self, before: Container, after: Container) -> list[AuditEntry]:
         """A row for a candidate that was not there before."""
         new, old = after.candidate, before.candidate
-        if new is None or (old is not None and old.detected_at == new.detected_at):
+        if new is None or (old is not None and old.kind == new.kind):
             return []
         return [self._entry(after, "update-available", after.update.local_value, after.update.remote_value)]
 
