@@ -16,6 +16,7 @@ from argon2 import PasswordHasher
 from infra.bundle import bundle
 from tests.builders.requests import event
 from tests.infra.lambda_runtime import LambdaRuntime, lambda_libraries, python
+from tests.store_process import running_store
 
 FORBIDDEN = {"fastapi", "starlette", "uvicorn", "pydantic", "docker", "moto", "httpx", "mangum", "boto3", "botocore"}
 FORBIDDEN |= {"local_runtime", "tests", "infra", "pytest", "re2"}
@@ -46,12 +47,14 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def function(task: Path, libraries: Path) -> Iterator[LambdaRuntime]:
-    """The function, started, with one declared account."""
+def function(task: Path, libraries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaRuntime]:
+    """The function, started, with one declared account, beside a store: it counts who fails to log in there."""
     hashed = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("difference engine")
     settings = {"DD_AUTH_BASIC_ADA_USER": "ada", "DD_AUTH_BASIC_ADA_HASH": hashed, "DD_SESSION_SECRET": "s" * 32}
-    with LambdaRuntime(task, libraries, "app.app", **settings) as runtime:
-        yield runtime
+    with running_store(tmp_path_factory.mktemp("store")) as store:
+        settings |= {"AWS_ENDPOINT_URL": store.url, "SLIPWAY_CREATE_TABLES": "true"}
+        with LambdaRuntime(task, libraries, "app.app", **settings) as runtime:
+            yield runtime
 
 
 def _size(build: Path, *, compiled: bool) -> int:
