@@ -18,7 +18,7 @@ from chalicelib.ports.accounts import AccountStore, TokenStore
 from chalicelib.ports.connections import Connections
 from chalicelib.ports.identity import IdentityProvider
 from chalicelib.ports.limits import Attempts, RateLimiter
-from chalicelib.ports.notifications import Author, Outbox, Sender
+from chalicelib.ports.notifications import Author, Outbox, RuleStore, Sender
 from chalicelib.ports.observation import ResultStore, SampleStore
 from chalicelib.ports.patterns import PatternCompiler
 from chalicelib.ports.queues import Queue
@@ -267,6 +267,14 @@ class Services:
 
         _ = self.tables
         return DynamoOutbox()
+
+    @cached_property
+    def rules(self) -> RuleStore:
+        """Who hears what."""
+        from chalicelib.adapters.dynamo.rule import DynamoRules
+
+        _ = self.tables
+        return DynamoRules()
 
     @cached_property
     def sender(self) -> Sender:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handlers import outbox, trigger_runs
+from handlers import outbox, rules, trigger_runs
 from handlers.containers import LIST_PATH
 from handlers.guards import CompatWud
 from handlers.route import Answer, Guard, Query, Route
@@ -58,6 +58,25 @@ def _with_body(operation_id: str, path: str, *guards: Guard, tag: str = _TAG) ->
 
 
 TRIGGERS: tuple[Route, ...] = (
+    Route(
+        "GET",
+        rules.RULES_PATH,
+        rules.list_rules,
+        operation_id="listNotificationRules",
+        summary="Get which events are told to whom",
+        tag=_TAG,
+        responses={200: "NotificationRuleList"},
+    ),
+    Route(
+        "PATCH",
+        f"{rules.RULES_PATH}/{{ruleId}}",
+        rules.change_rule,
+        operation_id="changeNotificationRule",
+        summary="Change whether an event is told, and to whom",
+        tag=_TAG,
+        responses={200: "NotificationRule", 404: Answer("Error", "No rule has this id.")},
+        body="NotificationRuleRequest",
+    ),
     _on_container("runContainerTrigger", LIST_PATH, _RUN),
     _on_container("runContainerTriggerOfAgent", LIST_PATH, _THROUGH),
     _with_body("runTrigger", f"/api/v1/triggers/{_RUN}"),

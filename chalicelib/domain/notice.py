@@ -114,16 +114,28 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """Whether one event is told, and to which triggers, by `type.name`; no list means: to all."""
+
+    enabled: bool = True
+    triggers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
-    """Which events are told at all. Actions and mirrors are no matter of these."""
+    """What is told to whom. Actions and mirrors are no matter of these."""
 
-    enabled: frozenset[Event] = frozenset(
-        {Event.UPDATE_AVAILABLE, Event.UPDATE_APPLIED, Event.UPDATE_FAILED, Event.SECURITY_ALERT}
-    )
+    by_event: Mapping[Event, Rule] = field(default_factory=dict)
+    """Those that somebody has changed."""
 
-    def allow(self, event: Event) -> bool:
-        """Whether anybody is told."""
-        return event is Event.CONTAINER_REPORT or event in self.enabled
+    def of(self, event: Event) -> Rule:
+        """The rule of an event; until it is changed all is told but that an agent has fallen silent."""
+        return self.by_event.get(event) or Rule(event is not Event.AGENT_DISCONNECT)
+
+    def allow(self, event: Event, trigger: str) -> bool:
+        """Whether that trigger is told."""
+        rule = self.of(event)
+        return rule.enabled and (not rule.triggers or trigger in rule.triggers)
 
 
 def key_of(*parts: object) -> str:

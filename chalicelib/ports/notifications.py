@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from chalicelib.domain.container import Container
 from chalicelib.domain.errors import SlipwayError
-from chalicelib.domain.notice import Message, Notice
+from chalicelib.domain.notice import Event, Message, Notice, Rule, Rules
 from chalicelib.domain.trigger import Trigger
 
 
@@ -45,6 +45,18 @@ class Outbox(Protocol):
 
     def remove(self, agent: str, key: str) -> None:
         """Forget one that was given up."""
+        ...
+
+
+class RuleStore(Protocol):
+    """Which events are told to whom, as operators have changed it."""
+
+    def rules(self) -> Rules:
+        """All of them."""
+        ...
+
+    def put(self, event: Event, rule: Rule) -> None:
+        """Change one."""
         ...
 
 

@@ -14,7 +14,7 @@ from chalicelib.ports.accounts import AccountStore, Passwords, Sessions, TokenSt
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.identity import IdentityProvider
 from chalicelib.ports.limits import Attempts, RateLimiter
-from chalicelib.ports.notifications import Outbox
+from chalicelib.ports.notifications import Outbox, RuleStore
 from chalicelib.ports.observation import ResultStore, SampleStore
 from chalicelib.ports.queues import Queue
 from chalicelib.ports.release_notes import ReleaseNotesCache, ReleaseNotesSource
@@ -269,6 +269,11 @@ class Services(Protocol):
     @property
     def tally(self) -> Tally:
         """Counts of what was done."""
+        ...
+
+    @property
+    def rules(self) -> RuleStore:
+        """Which events are told to whom."""
         ...
 
     @property

@@ -54,8 +54,6 @@ class Notify:
         found = list(containers)
         scan = self.clock.new_id()
         count = sum(self._show(container, scan) for container in found)
-        if not self.rules.allow(Event.UPDATE_AVAILABLE):
-            return count
         waiting = [one for one in found if one.candidate is not None and self.offered(one)]
         return count + sum(self._available(container, scan) for container in waiting)
 
@@ -83,7 +81,7 @@ class Notify:
     def _available(self, container: Container, scan: str) -> int:
         mark = mark_of(container)
         count = 0
-        for trigger in self._telling(container):
+        for trigger in self._telling(container, Event.UPDATE_AVAILABLE):
             if not passes(trigger, container.update):
                 continue
             again = "" if trigger.configuration.get("once", True) else scan
@@ -98,7 +96,7 @@ class Notify:
 
     def _show(self, container: Container, scan: str) -> int:
         count = 0
-        for trigger in self._telling(container, mirrors=True):
+        for trigger in self._telling(container, Event.CONTAINER_REPORT):
             content = self.author.content(container, {})
             mark = key_of(sorted(map(str, content.items())))
             if self._shown.get((trigger.id, container.identity)) == mark:
@@ -111,19 +109,24 @@ class Notify:
     def _tell(
         self, event: Event, container: Container | None, facts: Mapping[str, Any], of: Identity | None, news: str
     ) -> int:
-        if not self.rules.allow(event):
-            return 0
         count = 0
-        for trigger in self._telling(container):
+        for trigger in self._telling(container, event):
             key = key_of(trigger.id, of, event, news)
             count += self._put(trigger, event, container, key, key, "simple", facts=facts, identity=of)
         return count
 
-    def _telling(self, container: Container | None, *, mirrors: bool = False) -> list[Trigger]:
-        """The notification triggers that tell of this container by themselves."""
+    def _telling(self, container: Container | None, event: Event) -> list[Trigger]:
+        """The triggers that tell of this container by themselves; an update is news to commands too."""
         labels = container.labels if container is not None else {}
-        ours = [one for one in self.triggers if not is_action(one) and (one.type in MIRRORS) == mirrors]
+        ours = [one for one in self.triggers if self._hears(one, event)]
         return [one for one in served(ours, labels) if automatic(one, labels)]
+
+    def _hears(self, trigger: Trigger, event: Event) -> bool:
+        if is_action(trigger):
+            return trigger.type == "command" and event is Event.UPDATE_AVAILABLE
+        if trigger.type in MIRRORS or event is Event.CONTAINER_REPORT:
+            return trigger.type in MIRRORS and event is Event.CONTAINER_REPORT
+        return self.rules.allow(event, trigger.id)
 
     def _put(
         self,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.domain.container import Container, Identity
-from chalicelib.domain.notice import Event, Message, Notice, NoticeState
+from chalicelib.domain.notice import Event, Message, Notice, NoticeState, Rule
 from chalicelib.domain.template import render
 from chalicelib.domain.trigger import Trigger
 from chalicelib.domain.trigger_options import BATCH_TITLE, SIMPLE_BODY, SIMPLE_TITLE
@@ -136,6 +136,23 @@ def write(notice: Notice) -> Json:
         "nextAttemptAt": moment.write(notice.due_at) if notice.state is NoticeState.WAITING else None,
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+RULES: Mapping[Event, tuple[str, str]] = {
+    Event.UPDATE_AVAILABLE: ("Update available", "A container could move to a newer image."),
+    Event.UPDATE_APPLIED: ("Update applied", "A container runs its new image."),
+    Event.UPDATE_FAILED: ("Update failed", "An update failed or was rolled back."),
+    Event.SECURITY_ALERT: ("Security alert", "A scan found critical or high vulnerabilities."),
+    Event.AGENT_DISCONNECT: ("Agent disconnected", "Nothing has been heard of an agent for a while."),
+}
+"""The events there are rules for, with a name and a description each."""
+
+
+def write_rule(event: Event, rule: Rule) -> Json:
+    """A rule as the API shows it."""
+    name, description = RULES[event]
+    body = {"id": event.value, "name": name, "description": description}
+    return body | {"enabled": rule.enabled, "triggers": list(rule.triggers)}
 
 
 class Words:

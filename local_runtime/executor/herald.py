@@ -127,6 +127,7 @@ class Herald:
         Raises Unavailable.
         """
         try:
+            self._notify.rules = self._services.rules.rules()
             new = tell()
         except Unavailable:
             raise

@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.adapters.dynamo.outbox import DynamoOutbox
 from chalicelib.domain.container import NO_UPDATE, Container, Identity
-from chalicelib.domain.notice import Event, Notice, NoticeState, Rules
+from chalicelib.domain.notice import Event, Notice, NoticeState, Rule, Rules
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.domain.trigger import Trigger
 from chalicelib.domain.trigger_settings import read
@@ -213,12 +213,29 @@ def test_a_failed_update_says_why(api: Api) -> None:
 def test_a_rule_that_is_off_keeps_an_event_to_itself(api: Api) -> None:
     site = Site(api)
     assert site.notify.agent_disconnected("edge", NOW) == 0
-    site.notify.rules = Rules(frozenset({Event.AGENT_DISCONNECT}))
+    site.notify.rules = Rules({Event.AGENT_DISCONNECT: Rule(True), Event.UPDATE_AVAILABLE: Rule(False)})
     assert site.notify.agent_disconnected("edge", NOW) == 1
     assert site.notify.agent_disconnected("edge", NOW) == 0
     site.scan(WEB)
     site.send()
     assert site.told == [("agent-disconnect", "Agent edge disconnected")]
+
+
+def test_a_rule_may_name_who_is_told(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_two_topic="news"))
+    site.notify.rules = Rules({Event.UPDATE_AVAILABLE: Rule(True, ("ntfy.two",))})
+    site.scan(WEB)
+    site.send()
+    assert [name for name, _ in site.sender.arrived] == ["ntfy.two"]
+
+
+def test_a_command_hears_of_updates_where_it_is_named_whatever_the_rules_say(api: Api) -> None:
+    site = Site(api, read({"DD_ACTION_COMMAND_RUN_CMD": "true"}).triggers)
+    site.notify.rules = Rules({Event.UPDATE_AVAILABLE: Rule(False)})
+    site.scan(WEB, replace(DB, labels={"dd.action.include": "command.run"}))
+    site.notify.ended(ended(Phase.SUCCEEDED), WEB)
+    site.send()
+    assert [message.documents[0]["name"] for _, message in site.sender.arrived] == ["db"]
 
 
 def test_a_security_alert_is_told_once_for_each_finding(api: Api) -> None:

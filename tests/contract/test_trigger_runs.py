@@ -171,3 +171,22 @@ def test_a_notice_that_was_given_up_can_be_tried_again_or_forgotten(host: Api) -
     assert host.call("DELETE", f"{OUTBOX}/{'b' * 40}").status == 204
     assert host.call("DELETE", f"{OUTBOX}/{'b' * 40}").status == 404
     assert [one["id"][0] for one in host.get(OUTBOX).json["data"]] == ["a"]
+
+
+def test_rules_say_what_is_told_and_to_whom(host: Api) -> None:
+    body = host.get("/api/v1/notifications").must_be(200)
+    assert {one["id"]: one["enabled"] for one in body["data"]} == {
+        "update-available": True,
+        "update-applied": True,
+        "update-failed": True,
+        "security-alert": True,
+        "agent-disconnect": False,
+    }
+    path = "/api/v1/notifications/agent-disconnect"
+    changed = host.call("PATCH", path, {"enabled": True}).must_be(200)
+    assert (changed["enabled"], changed["triggers"]) == (True, [])
+    host.call("PATCH", path, {"triggers": ["ntfy.one", "ntfy.one"]}).must_be(200)
+    rule = host.services.rules.rules().of(Event.AGENT_DISCONNECT)
+    assert (rule.enabled, rule.triggers) == (True, ("ntfy.one",))
+    assert host.call("PATCH", "/api/v1/notifications/else", {}).status == 404
+    assert host.call("PATCH", path, {"enabled": "yes"}).status == 400
