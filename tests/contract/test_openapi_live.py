@@ -59,6 +59,8 @@ def address(api_store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr("handlers.dispatch.AUTH_REQUESTS", 1_000_000)
     generous = {f"DD_AUTH_{name}_LOCKOUT_MAX_ATTEMPTS": "1000" for name in ("ACCOUNT", "IP")}
     generous |= {"DD_SERVER_RATELIMIT_MAX": "1000000", "DD_SERVER_COMMAND_WAIT_SECONDS": "0"}
+    webhooks = {"ENABLED": "true", "TOKEN": "a-webhook-token-of-32-characters", "SECRET": "a-webhook-secret"}
+    generous |= {f"DD_SERVER_WEBHOOK_{name}": value for name, value in webhooks.items()}
     with api_over(api_store, **generous) as api:
         vars(api.services)["queue"] = Listless(api)
         api.add(with_update(container("web")), with_update(container("db")), container("gone"))
