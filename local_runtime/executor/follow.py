@@ -51,13 +51,14 @@ class Follower:
             self._arrived.notify_all()
 
     def _listen(self) -> None:
-        """Read events; after a break ask for those since the last one, and scan in case the engine forgot them."""
+        """Read events; after a break ask for those since the last one, and look in case the engine forgot them."""
         pause, last, broken = _FIRST_PAUSE, self._clock.now().timestamp(), False
         while not self._stopping.is_set():
+            began = self._clock.now()
             try:
                 self._stream = self._watcher.engine.events(since=last)
                 if broken:
-                    self._later(self._watcher.scan)
+                    self._later(self._watcher.catch_up)
                     broken = False
                 for event in self._stream:
                     pause, last = _FIRST_PAUSE, event.at
@@ -66,6 +67,12 @@ class Follower:
                 broken = True
                 if not self._stopping.is_set():
                     log.warning("events of %s: %s; trying again in %g s", self._watcher.name, error, pause)
+            except Exception:
+                broken = True
+                log.exception("events of %s", self._watcher.name)
+            if (self._clock.now() - began).total_seconds() > _LONGEST_PAUSE:
+                # It held for a while: this is a new trouble, not the old one going on.
+                pause = _FIRST_PAUSE
             self._stopping.wait(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 

@@ -105,6 +105,20 @@ class Watcher:
                     progress.end(self.problem)
             return found
 
+    def catch_up(self) -> int:
+        """Read the engine after events may have been missed; only what was never checked is asked about.
+
+        A connection that stayed silent breaks off every few minutes, and registries must not suffer from that.
+        """
+        with self._scanning:
+            try:
+                current = self._read(None)
+                self.problem = None
+            except SlipwayError as error:
+                self.problem = str(error)
+                raise
+            return self.check([one for one in current if one.result is None and one.error is None])
+
     def refresh(self, container_id: str) -> Container | None:
         """Store what the engine says of one container now; None when it is gone or not watched."""
         document = inspect_optional(self.engine, container_id)

@@ -265,3 +265,37 @@ def test_an_agent_reports_its_registries_without_their_secrets(
     assert own["configuration"] == {"url": f"http://{place.address}", "anonymous": False}
     assert [one["host"] for one in own["metadata"]["hosts"]] == [place.address]
     assert "s3cret" not in str(facts)
+
+
+def test_what_happens_on_the_engine_is_known_and_checked_without_a_scan(
+    store: Services, tmp_path: Path, place: ImageRegistry
+) -> None:
+    digest = place.push_image("followed", "1.0")
+    place.push_image("followed", "1.1")
+    engine = an_engine(image=place.reference("followed", "1.0"), digest=digest)
+    with a_host(store, tmp_path, replace(QUIET, watch_events=True), local=engine) as host:
+        within(5, lambda: ("events", "") in engine.calls)
+        made = engine.create("web", {"Image": place.reference("followed", "1.0")})
+        engine.start(made)
+        within(5, lambda: (one := host.containers.get("web")) and one.result and one.result.tag == "1.1")
+        engine.stop("web")
+        within(5, lambda: host.containers["web"].status == "exited")
+        engine.remove("web")
+        within(5, lambda: not host.containers)
+
+
+def test_events_missed_while_the_stream_was_broken_are_made_up_for_at_no_cost_to_registries(
+    store: Services, tmp_path: Path, place: ImageRegistry
+) -> None:
+    digest = place.push_image("missed", "1.0")
+    engine = an_engine("old", image=place.reference("missed", "1.0"), digest=digest)
+    with a_host(store, tmp_path, replace(QUIET, watch_events=True), local=engine) as host:
+        host.watch()
+        mark = len(place.access_log())
+        engine.fail(on="events")
+        engine.stop("old")
+        # Forgotten by the engine by the time somebody asks again.
+        engine._events.clear()
+        host.executor._followers[0]._stream.close()  # type: ignore[union-attr]
+        within(10, lambda: host.containers["old"].status == "exited")
+        assert place.requests_since(mark) == []
