@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 _FRAME_BYTES = 90
 """What a frame adds to its line, about."""
 _LOOK_SECONDS = 0.5
+_SPACING_SECONDS = 0.002
+_WIDEST_SPACING = 0.2
 
 Key = tuple[int, str]
 
@@ -40,6 +42,7 @@ class Streams:
         query = LogQuery.of(command.arguments["query"])
         connection = Connection.of(command.arguments["connection"])
         viewer = Viewer(connection, query, self._connections, identity.name)
+        viewer.spacing = self._spacing
         threading.Thread(
             target=self._serve, args=(viewer, engine, container_id), name=f"viewer-{identity.name}", daemon=True
         ).start()
@@ -58,6 +61,9 @@ class Streams:
         """How many viewers there are, and how many streams of engines feed them."""
         with self._guard:
             return {"viewers": len(self._viewers), "sources": len(self._sources)}
+
+    def _spacing(self) -> float:
+        return min(_SPACING_SECONDS * len(self._viewers), _WIDEST_SPACING)
 
     def _serve(self, viewer: Viewer, engine: Engine, container_id: str) -> None:
         with self._guard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -105,7 +106,10 @@ class Viewer:
         self._progress = time.monotonic()
         self._closing: tuple[int, str] | None = None
         self._over = False
+        self._posted = -math.inf
         self.drained: Callable[[], None] = lambda: None
+        self.spacing: Callable[[], float] = lambda: 0.0
+        """Seconds to let pass between two posts: with many viewers many small ones would cost more than they bring."""
 
     @property
     def backlog(self) -> int:
@@ -192,6 +196,9 @@ class Viewer:
         with self._changed:
             if not self._waiting and self._closing is None and not self._over:
                 self._changed.wait(POLL_SECONDS)
+            rest = self._posted + self.spacing() - time.monotonic()
+            if self._waiting and rest > 0:
+                self._changed.wait_for(lambda: self._over, rest)
             taken: list[Batch] = []
             size = 0
             while self._waiting and size < MOST_AT_ONCE:
@@ -204,7 +211,7 @@ class Viewer:
     def _post(self, frames: bytes) -> None:
         self._number += 1
         self._patiently(lambda: self._connections.post(self._connection, frames, self._number))
-        self._progress = time.monotonic()
+        self._progress = self._posted = time.monotonic()
         self.drained()
 
     def _require(self) -> None:
