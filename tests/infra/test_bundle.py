@@ -150,11 +150,15 @@ def test_the_template_grants_the_function_its_own_tables_and_queues_only(build: 
 
 def test_the_template_keeps_an_executor_to_its_own_rows_and_queue(build: Path) -> None:
     resources = json.loads((build / "sam.json").read_text())["Resources"]
-    rows, own_queue = resources["ExecutorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    rows, shared, own_queue, viewers = resources["ExecutorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert rows["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["${aws:PrincipalTag/agent}"]}}
     assert "dynamodb:Scan" not in rows["Action"]
     assert "AccessTable" not in _tables(rows["Resource"])
     assert own_queue["Resource"]["Fn::Sub"].endswith(":slipway-commands-${!aws:PrincipalTag/agent}")
+    assert viewers["Action"] == "execute-api:ManageConnections"
+    tables = {name for name, one in resources.items() if one["Type"] == "AWS::DynamoDB::Table"}
+    of_the_api = {"AccessTable", "LimitsTable"}
+    assert set(_tables(rows["Resource"])) | set(_tables(shared["Resource"])) == tables - of_the_api
 
 
 def test_the_template_is_small_enough_for_cloudformation(build: Path) -> None:
