@@ -21,6 +21,7 @@ from chalicelib.wire.notice import content, message
 from tests.builders.containers import NOW, container, with_update
 from tests.integration.receivers.broker import mqtt_broker
 from tests.integration.receivers.mail import mail_receiver
+from tests.integration.receivers.stream import kafka_broker
 from tests.integration.receivers.web import Receiver, web_receiver
 
 WEB = with_update(container("web"))
@@ -273,6 +274,20 @@ def test_a_broker_that_lets_nobody_in_is_a_failure() -> None:
         broker.refusal = 5
         with pytest.raises(NotSent, match="did not let us in"):
             tell(trigger("mqtt", url=f"mqtt://127.0.0.1:{broker.port}", user="ada", password="pass word"))
+
+
+def test_kafka_takes_one_record_under_the_key() -> None:
+    with kafka_broker() as stream:
+        tell(trigger("kafka", brokers=f"127.0.0.1:{stream.port}", topic="updates"))
+    ((topic, key, value, headers),) = stream.records
+    assert (topic, key, json.loads(value)["id"]) == ("updates", b"k" * 40, WEB.id)
+    assert headers == {"idempotency-key": b"k" * 40, "event": b"update-available"}
+    assert b"s3cret" not in value
+
+
+def test_kafka_is_not_led_to_metadata_either() -> None:
+    with pytest.raises(NotSent, match="link-local or metadata"):
+        tell(trigger("kafka", brokers="127.0.0.1:9092, 169.254.169.254:9092"))
 
 
 def test_a_command_has_the_container_in_its_environment(tmp_path: Path) -> None:

@@ -7,13 +7,17 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from chalicelib.adapters.notify.secrecy import option
+from chalicelib.adapters.notify.guarded import resolve
+from chalicelib.adapters.notify.secrecy import hush, option
 from chalicelib.adapters.notify.web import documents
 from chalicelib.domain.notice import Message
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.notifications import NotSent
 
-_PATIENCE = 15.0
+_PATIENCE = 10.0
+_PORT = 9092
+
+hush("kafka")
 
 
 def send(trigger: Trigger, message: Message) -> None:
@@ -28,14 +32,21 @@ def send(trigger: Trigger, message: Message) -> None:
             "sasl_plain_password": option(trigger, "authentication.password"),
         }
     protocol = ("SASL_SSL" if secure else "SASL_PLAINTEXT") if kind else ("SSL" if secure else "PLAINTEXT")
+    brokers = str(option(trigger, "brokers")).split(",")
+    for broker in brokers:
+        host, _, port = broker.strip().rpartition(":")
+        resolve(host or port, int(port) if host and port.isdigit() else _PORT)
     try:
         producer = KafkaProducer(
-            bootstrap_servers=str(option(trigger, "brokers")).split(","),
+            bootstrap_servers=[broker.strip() for broker in brokers],
             client_id=str(option(trigger, "clientid")),
             security_protocol=protocol,
             max_block_ms=int(_PATIENCE * 1000),
             request_timeout_ms=int(_PATIENCE * 1000),
+            bootstrap_timeout_ms=int(_PATIENCE * 1000),
             retries=0,
+            enable_idempotence=False,
+            acks="all",
             **login,
         )
     except (KafkaError, ValueError, OSError) as error:

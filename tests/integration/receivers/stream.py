@@ -1,0 +1,82 @@
+"""A Kafka broker of three answers: what it speaks, who leads the one partition, and that a record has been taken."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafka.protocol.metadata import ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse
+from kafka.protocol.producer import ProduceRequest, ProduceResponse
+from kafka.record.memory_records import MemoryRecords
+
+_SPOKEN = ((ApiVersionsRequest, 2), (MetadataRequest, 5), (ProduceRequest, 7))
+
+
+@dataclass
+class Stream:
+    """What was produced: (topic, key, value, headers)."""
+
+    port: int = 0
+    records: list[tuple[str, bytes, bytes, dict[str, bytes]]] = field(default_factory=list)
+
+
+@contextmanager
+def kafka_broker() -> Iterator[Stream]:
+    """A broker at work."""
+    stream = Stream()
+
+    class Session(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while size := self.rfile.read(4):
+                frame = self.rfile.read(int.from_bytes(size, "big"))
+                key, version = int.from_bytes(frame[:2], "big"), int.from_bytes(frame[2:4], "big")
+                kind = next(one for one, _ in _SPOKEN if key == one.API_KEY)
+                if kind is ApiVersionsRequest and version > 2:
+                    answer, version = ApiVersionsResponse(error_code=35, api_keys=_spoken(), throttle_time_ms=0), 0
+                else:
+                    answer = self._answer(kind, kind.decode(frame, version=version, header=True))
+                body = frame[4:8] + answer.encode(version=version)
+                self.wfile.write(len(body).to_bytes(4, "big") + body)
+
+        def _answer(self, kind: Any, request: Any) -> Any:
+            if kind is ApiVersionsRequest:
+                return ApiVersionsResponse(error_code=0, api_keys=_spoken(), throttle_time_ms=0)
+            if kind is MetadataRequest:
+                return _metadata(stream.port, [one.name for one in request.topics or ()])
+            topic = request.topic_data[0]
+            batch = MemoryRecords(bytes(topic.partition_data[0].records)).next_batch()
+            for record in batch:
+                stream.records.append((topic.name, record.key, record.value, dict(record.headers)))
+            of = ProduceResponse.TopicProduceResponse
+            part = of.PartitionProduceResponse(
+                index=0, error_code=0, base_offset=0, log_append_time_ms=-1, log_start_offset=0
+            )
+            return ProduceResponse(responses=[of(name=topic.name, partition_responses=[part])], throttle_time_ms=0)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session) as server:
+        server.daemon_threads = True
+        stream.port = server.server_address[1]
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        try:
+            yield stream
+        finally:
+            server.shutdown()
+
+
+def _spoken() -> list[Any]:
+    of = ApiVersionsResponse.ApiVersion
+    return [of(api_key=kind.API_KEY, min_version=0, max_version=version) for kind, version in _SPOKEN]
+
+
+def _metadata(port: int, names: list[str]) -> Any:
+    of = MetadataResponse
+    broker = of.MetadataResponseBroker(node_id=1, host="127.0.0.1", port=port, rack=None)
+    part = of.MetadataResponseTopic.MetadataResponsePartition(
+        error_code=0, partition_index=0, leader_id=1, replica_nodes=[1], isr_nodes=[1], offline_replicas=[]
+    )
+    topics = [of.MetadataResponseTopic(error_code=0, name=one, is_internal=False, partitions=[part]) for one in names]
+    return of(throttle_time_ms=0, brokers=[broker], cluster_id="stand-in", controller_id=1, topics=topics)
