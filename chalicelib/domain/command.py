@@ -18,7 +18,7 @@ RETENTION = timedelta(hours=1)
 STALE = timedelta(minutes=5)
 """A command nobody has begun by then is refused: nobody expects a container to stop an hour after asking."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=10)
+_FIRST_PAUSE, _LONGEST_PAUSE, _DOUBLINGS = timedelta(seconds=1), timedelta(seconds=10), 4
 
 
 class CommandKind(StrEnum):
@@ -74,7 +74,7 @@ class Command:
     @property
     def pause(self) -> timedelta:
         """How long to wait before it is taken up again, when it could not be ended for want of store or engine."""
-        return min(_FIRST_PAUSE * 2 ** max(self.attempts - 1, 0), _LONGEST_PAUSE)
+        return min(_FIRST_PAUSE * 2 ** min(max(self.attempts - 1, 0), _DOUBLINGS), _LONGEST_PAUSE)
 
     def stale(self, now: datetime) -> bool:
         """Whether it comes too late to be begun."""

@@ -55,7 +55,7 @@ class Job:
     how: str = "kill"
     times: int = 1
     grace_ms: int = 0
-    seconds: float = 40.0
+    seconds: float = 90.0
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from tests.docker.rig import EngineHost, ImageRegistry
 LANES = 5
 SCENARIOS = (
     Scenario("update", "plain", True),
-    Scenario("rollback", "crash", False, grace_ms=300),
     Scenario("rollback-rm", "crash", False, grace_ms=300, body={"HostConfig": {"AutoRemove": True}}),
 )
 TROUBLES = (("refused", 1), ("lost", 1), ("unanswered", 1), ("lost", 4))

@@ -19,7 +19,6 @@ SCENARIOS = (
     Scenario("update", "2", True),
     Scenario("rollback", "crash", False, grace_ms=400),
     Scenario("update-stopped", "plain", True, start=False),
-    Scenario("update-rm", "plain", True, body={"HostConfig": {"AutoRemove": True}}),
     Scenario("rollback-rm", "crash", False, grace_ms=400, body={"HostConfig": {"AutoRemove": True}}),
 )
 

@@ -28,6 +28,11 @@ class Outage:
         """Refuse the next `before` calls; then carry out the next `after` calls and lose their answers."""
         self._before, self._after = before, after
 
+    @property
+    def planned(self) -> int:
+        """How many calls are still to be refused."""
+        return self._before + self._after
+
     @contextmanager
     def call(self) -> Iterator[None]:
         with self.lock:
