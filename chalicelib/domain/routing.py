@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from chalicelib.domain.container import UpdateKind
+from chalicelib.domain.container import Container, UpdateKind
 from chalicelib.domain.labels import label
 from chalicelib.domain.threshold import accepts
 from chalicelib.domain.trigger import Trigger, serving
 from chalicelib.domain.trigger_options import ACTION_TYPES
+
+
+def routing_labels(container: Container) -> Mapping[str, str]:
+    """Its labels, with what an image set says of its triggers where the labels say nothing."""
+    wishes = container.wishes
+    said = {"dd.trigger.include": wishes.trigger_include, "dd.trigger.exclude": wishes.trigger_exclude}
+    return {**{name: value for name, value in said.items() if value}, **container.labels}
 
 
 def is_action(trigger: Trigger) -> bool:

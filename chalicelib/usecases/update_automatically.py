@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from chalicelib.domain.container import Candidate, Container
 from chalicelib.domain.errors import Conflict, Failed, Invalid, NotFound
 from chalicelib.domain.operation import UPDATE, Operation, Phase
-from chalicelib.domain.routing import automatic, passes, served
+from chalicelib.domain.routing import automatic, passes, routing_labels, served
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.stores import FleetReader, OperationStore
 from chalicelib.usecases.order import Ordering
@@ -48,8 +48,9 @@ def acting(container: Container, triggers: Sequence[Trigger]) -> Trigger | None:
     """The docker trigger that updates this container without being asked."""
     if container.candidate is None:
         return None
+    labels = routing_labels(container)
     docker = [one for one in triggers if one.type in DOCKER_TYPES]
-    able = [one for one in served(docker, container.labels) if automatic(one, container.labels)]
+    able = [one for one in served(docker, labels) if automatic(one, labels)]
     return next((one for one in able if passes(one, container.update)), None)
 
 

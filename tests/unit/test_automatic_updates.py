@@ -82,3 +82,7 @@ def test_what_failed_before_anything_was_done_is_tried_again_after_a_while() -> 
 
 def test_other_operations_are_no_failures_of_the_candidate() -> None:
     assert not known(past(Phase.SUCCEEDED), past(Phase.PREPARE), past(Phase.ROLLED_BACK, kind=RECREATION))
+
+
+def test_an_image_set_may_name_the_trigger() -> None:
+    assert acting(replace(WEB, wishes=replace(WEB.wishes, trigger_include="docker.local")), docker()) is not None
