@@ -27,6 +27,9 @@ class GateRules:
     availability: str = BLOCK
 
 
+STANDARD = GateRules()
+
+
 def applies(rules: GateRules, labels: Mapping[str, str]) -> bool:
     """Whether this container's updates are gated: its label `dd.security.gate` (on, off) has the last word."""
     word = (label_rules.label(labels, "security.gate") or "").strip().lower()

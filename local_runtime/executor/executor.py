@@ -43,7 +43,7 @@ class Executor:
         busy = Busy()
         self._herald = Herald(services, self._later)
         self._guard = Guard(services, busy, self._later, self._herald.security_alert)
-        tools = tools_of(services, self._guard.following(self._checks.of), busy, self._herald.checked)
+        tools = tools_of(services, self._checks.of, busy, self._herald.checked)
         self._blueprints = Blueprints(self._settings.data / "operations")
         self._stations = {
             watcher.name: station(services, watcher, connect(watcher), tools, self._blueprints, self._guard.gatekeeper)

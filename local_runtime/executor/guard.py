@@ -24,7 +24,7 @@ from local_runtime.executor.watcher import Watcher
 
 
 class Guard:
-    """Made before the watchers, which `attach` gives it: they follow its checks, and it looks at their containers."""
+    """Made before the watchers, which `attach` gives it: it looks into the images of their containers."""
 
     def __init__(
         self,
@@ -46,7 +46,6 @@ class Guard:
         self.gatekeeper = Gatekeeper(services, assessor, alerts, urls)
         self._watchers: dict[str, Watcher] = {}
         self._inspections = Inspections(services, self._watchers, assessor, alerts, busy, later)
-        self.following = self._inspections.following
         self.beside = self._inspections.beside
         self._schedule: Schedule | None = None
         if self._instruments.scanner is not None and self._settings.scan_cron:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from local_runtime.executor.alerts import Alerts
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.scanners import subjects
-from local_runtime.executor.watcher import Check, Watcher
+from local_runtime.executor.watcher import Watcher
 
 log = logging.getLogger(__name__)
 
@@ -83,24 +83,6 @@ class Inspections:
             return self._go_round(max_age)
         finally:
             self._rounds.release()
-
-    def following(self, check: Check) -> Check:
-        """A check that drops what was known of a candidate once there is another one."""
-
-        def checked(containers: Sequence[Container], since: datetime | None = None) -> Iterable[Container]:
-            known = {one.identity: one for one in containers}
-            for one in check(containers, since):
-                yield self._settled(known[one.identity], one)
-
-        return checked
-
-    def _settled(self, before: Container, after: Container) -> Container:
-        security = after.security
-        if security == NOTHING_KNOWN:
-            return after
-        if not same_offer(before.candidate, after.candidate):
-            security = security.without_candidate()
-        return replace(after, security=judged(self._settings.gate, after.labels, security))
 
     def _scan(self, command: Command) -> Result:
         container = self._container(command)

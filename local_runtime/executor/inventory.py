@@ -11,6 +11,7 @@ from chalicelib.domain import labels as label_rules
 from chalicelib.domain.candidate import Transform, read_tag, watches_digest
 from chalicelib.domain.container import Container, Details, Digest, EnvEntry, Identity, Image, Platform, Wishes
 from chalicelib.domain.environment import is_sensitive
+from chalicelib.domain.gate import GateRules, judged, same_offer
 from chalicelib.domain.image_set import ImageSet, best_fit, with_defaults
 from chalicelib.domain.reference import Reference, choose_reference, own_digest
 from chalicelib.domain.security import NOTHING_KNOWN, Security
@@ -86,10 +87,19 @@ def runtime_facts(container: Container, fresh: Container) -> Container:
     )
 
 
-def with_findings(now: Container, checked: Container) -> Container:
-    """What is stored of a container now, with what a check of it found; its runtime may have changed meanwhile."""
+def with_findings(now: Container, checked: Container, gate: GateRules) -> Container:
+    """What is stored of a container now, with what a check of it found; its runtime may have changed meanwhile.
+
+    What was known of a candidate goes once there is another one; what is left is judged by today's rules.
+    """
     found = runtime_facts(checked, now)
-    return replace(found, former_ids=now.former_ids, applied_at=now.applied_at, security=now.security)
+    security = now.security if same_offer(now.candidate, found.candidate) else now.security.without_candidate()
+    return replace(
+        found,
+        former_ids=now.former_ids,
+        applied_at=now.applied_at,
+        security=judged(gate, now.labels, security),
+    )
 
 
 def inherited_security(former: Container | None, fresh: Container) -> Security:

@@ -52,6 +52,7 @@ def tools_of(
         clock=services.clock,
         busy=busy,
         checked=checked,
+        gate=services.settings.security.gate,
     )
 
 

@@ -184,7 +184,8 @@ def test_another_candidate_is_judged_anew_and_known_once_it_runs(opened: Open) -
     place.finds(new=SEVERE, newest="trivy-0.18.json")
     place.services.registries.close()
     wait_for(lambda: place.watch() or place.container()["result"]["tag"] == NEWEST, 70)
-    assert "security" not in place.container()
+    now = place.container()
+    assert "security" not in now, (now["security"], now["result"], now.get("updateDetectedAt"), now["updateKind"])
     status, body = place.post("update")
     assert status == 200, body
     assert place.runs()["Config"]["Image"] == place.site.reference(NEWEST)

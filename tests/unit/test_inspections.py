@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib.config import Settings
 from chalicelib.domain.container import Container
+from chalicelib.domain.gate import GateRules
 from chalicelib.domain.security import NOTHING_KNOWN
 from chalicelib.domain.vulnerability import Summary, Vulnerability
 from chalicelib.ports.registry import RegistryUnavailable
@@ -22,6 +23,7 @@ from chalicelib.usecases.assess_image import ImageAssessor, Instruments
 from local_runtime.executor.alerts import Alerts
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.inspections import Inspections
+from local_runtime.executor.inventory import with_findings
 from tests.builders.containers import NOW, container, with_update
 from tests.fakes.audit import FakeAudit
 from tests.fakes.reports import FakeReports
@@ -242,29 +244,23 @@ def test_a_check_that_finds_another_candidate_forgets_the_old_ones_scan(bench: B
     web = with_update(container("web"))
     bench.keep(web)
     bench.inspections.round()
-    scanned = bench.now(web)
-    changes = {
-        "same": scanned,
-        "other": replace(with_update(scanned, tag="2.0.0", age=timedelta(0))),
-        "none": replace(scanned, candidate=None),
-    }
-    kept = {}
-    for name, after in changes.items():
-        (settled,) = bench.inspections.following(_finding(after))([scanned])
-        kept[name] = settled.security
-    assert kept["same"] == scanned.security
-    assert kept["other"] == kept["none"] == scanned.security.without_candidate()
+    now = bench.now(web)
+    found = {"same": web, "other": with_update(web, tag="2.0.0", age=timedelta(0)), "none": container("web")}
+    kept = {name: with_findings(now, checked, GateRules()).security for name, checked in found.items()}
+    assert now.security.blocked is not None
+    assert kept["same"] == now.security
+    assert kept["other"] == kept["none"] == now.security.without_candidate()
 
 
-def test_a_check_of_what_was_never_scanned_changes_nothing(bench: Bench) -> None:
+def test_a_gate_that_was_switched_off_blocks_no_more(bench: Bench) -> None:
+    web = with_update(container("web"))
+    bench.keep(web)
+    bench.inspections.round()
+    now = bench.now(web)
+    checked = with_findings(now, web, GateRules(on=False))
+    assert checked.security == replace(now.security, blocked=None)
+
+
+def test_a_check_of_what_was_never_scanned_changes_nothing() -> None:
     web = container("web")
-    (settled,) = bench.inspections.following(_finding(web))([web])
-    assert settled == web
-    assert settled.security == NOTHING_KNOWN
-
-
-def _finding(after: Container) -> Callable[..., Iterable[Container]]:
-    def check(_containers: Sequence[Container], _since: datetime | None = None) -> Iterable[Container]:
-        return [after]
-
-    return check
+    assert with_findings(web, web, GateRules()).security == NOTHING_KNOWN
