@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.domain.agent import Agent
-from chalicelib.domain.command import Command, CommandKind
+from chalicelib.domain.command import Command, CommandKind, CommandState
 from chalicelib.domain.errors import Failed, Unavailable
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.queues import Queue
@@ -18,6 +18,7 @@ from chalicelib.ports.stores import AgentStore, CommandStore
 _FIRST_PAUSE = 0.005
 _GROWTH = 1.6
 _LONGEST_PAUSE = 0.25
+_WAKE_AGAIN = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +43,32 @@ class Ordering:
             arguments=arguments,
         )
         self.commands.submit(command)
-        with suppress(Unavailable):
-            self.queue.wake(agent, command.id)
+        self._wake(command)
         return command
 
     def wait(self, command: Command) -> Command:
-        """The command as it stands when it has ended, or when patience has."""
-        until = self.clock.now() + self.patience
+        """The command as it stands when it has ended, or when patience has.
+
+        While nobody has claimed it the executor is woken again: a message may have gone to one that has died.
+        """
+        woken = self.clock.now()
+        until = woken + self.patience
         pause = _FIRST_PAUSE
         while True:
             current = self.commands.get(command.agent, command.id) or command
-            left = (until - self.clock.now()).total_seconds()
+            now = self.clock.now()
+            left = (until - now).total_seconds()
             if current.ended or left <= 0:
                 return current
+            if current.state is CommandState.QUEUED and now - woken >= _WAKE_AGAIN:
+                woken = now
+                self._wake(current)
             self.clock.sleep(min(pause, left))
             pause = min(pause * _GROWTH, _LONGEST_PAUSE)
+
+    def _wake(self, command: Command) -> None:
+        with suppress(Unavailable):
+            self.queue.wake(command.agent, command.id)
 
     def require_connected(self, name: str) -> Agent:
         """The agent, heard of lately. Raises Failed: an order to nobody would only keep its asker waiting."""
