@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from chalice.app import CaseInsensitiveMapping, Chalice, Response, WebsocketEvent
-from chalicelib.bootstrap import services
 
+from chalicelib.bootstrap import services
 from chalicelib.wire.log_line import adopt_lambda_log
 from handlers.dispatch import dispatch
 from handlers.gateway import request_of, response_parts
