@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.container import Container
+from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.errors import Failed
 from chalicelib.domain.gate import applies, compared, judged, refusal
 from chalicelib.domain.operation import Operation
@@ -22,6 +22,7 @@ from local_runtime.executor.alerts import Alerts
 from local_runtime.executor.scanners import subjects
 
 Document = Mapping[str, Any]
+Amend = Callable[[Identity, Callable[[Container], Container]], Container | None]
 
 MAX_AGE = timedelta(days=1)
 """How old a scan of the very same image may be."""
@@ -39,6 +40,8 @@ class Gatekeeper:
     assessor: ImageAssessor
     alerts: Alerts
     engine_urls: Mapping[str, str]
+    amend: Amend
+    """How a container's record is changed, beside all others who write to it."""
 
     def require_safe(
         self, operation: Operation, engine: Engine, reference: str, image: Document, before: str | None
@@ -71,10 +74,14 @@ class Gatekeeper:
                 scan = compared(scan, self._current(container, url))
         except RegistryError as error:
             raise Refused(f"The security gate could not look at {reference.familiar}: {error}") from error
-        security = replace(container.security, update_scan=scan, update_signature=signature)
-        security = judged(rules, container.labels, security)
-        self.services.containers.save([replace(container, security=security)])
-        self.alerts.about(container, security, by_hand=False)
+
+        def amended(now: Container) -> Container:
+            found = replace(now.security, update_scan=scan, update_signature=signature)
+            return replace(now, security=judged(rules, now.labels, found))
+
+        kept = self.amend(container.identity, amended)
+        if kept is not None:
+            self.alerts.about(container, kept.security, by_hand=False)
         return reason or refusal(rules, scan, signature)
 
     def _current(self, container: Container, url: str) -> Scan | None:

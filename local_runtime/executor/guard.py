@@ -11,10 +11,10 @@ from typing import Any
 from cronsim import CronSim, CronSimError
 
 from chalicelib.bootstrap import Services
+from chalicelib.domain.container import Container, Identity
 from chalicelib.settings_security import SecuritySettings
 from chalicelib.usecases.assess_image import ImageAssessor
 from local_runtime.executor.alerts import Alerts, Tell
-from local_runtime.executor.busy import Busy
 from local_runtime.executor.gatekeeper import Gatekeeper
 from local_runtime.executor.inspections import A_DAY, Inspections
 from local_runtime.executor.scanners.container import launcher
@@ -29,7 +29,6 @@ class Guard:
     def __init__(
         self,
         services: Services,
-        busy: Busy,
         later: Callable[[Callable[[], object]], object],
         tell: Tell = lambda *_: None,
     ) -> None:
@@ -43,9 +42,9 @@ class Guard:
         assessor = ImageAssessor(self._instruments, services.reports, services.clock, self._settings.block_severities)
         alerts = Alerts(services.audit, services.clock, tell)
         urls = {name: watcher.base_url for name, watcher in engines.items()}
-        self.gatekeeper = Gatekeeper(services, assessor, alerts, urls)
         self._watchers: dict[str, Watcher] = {}
-        self._inspections = Inspections(services, self._watchers, assessor, alerts, busy, later)
+        self.gatekeeper = Gatekeeper(services, assessor, alerts, urls, self._amend)
+        self._inspections = Inspections(services, self._watchers, assessor, alerts)
         self.beside = self._inspections.beside
         self._schedule: Schedule | None = None
         if self._instruments.scanner is not None and self._settings.scan_cron:
@@ -67,6 +66,9 @@ class Guard:
         """No further round."""
         if self._schedule is not None:
             self._schedule.stop()
+
+    def _amend(self, identity: Identity, change: Callable[[Container], Container]) -> Container | None:
+        return self._watchers[identity.watcher].amend(identity, change)
 
     def _needed(self) -> list[str]:
         """The programs that the settings call for."""

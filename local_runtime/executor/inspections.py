@@ -20,7 +20,6 @@ from chalicelib.ports.registry import RegistryError
 from chalicelib.ports.scanner import ScannerError, Subject
 from chalicelib.usecases.assess_image import ImageAssessor
 from local_runtime.executor.alerts import Alerts
-from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.scanners import subjects
 from local_runtime.executor.watcher import Watcher
@@ -36,7 +35,7 @@ Perform = Callable[[Claim, datetime], Result]
 
 
 class Inspections:
-    """Knows the commands that look into images. `later` runs something in the background."""
+    """Knows the commands that look into images."""
 
     def __init__(
         self,
@@ -44,15 +43,11 @@ class Inspections:
         watchers: Mapping[str, Watcher],
         assessor: ImageAssessor,
         alerts: Alerts,
-        busy: Busy,
-        later: Callable[[Callable[[], object]], object],
     ) -> None:
         self._settings = services.settings.security
         self._services = services
         self._watchers = watchers
         self._assessor = assessor
-        self._busy = busy
-        self._later = later
         self._alerts = alerts
         self._rounds = threading.Lock()
         self._kinds: dict[CommandKind, Callable[[Command], Result]] = {
@@ -141,21 +136,19 @@ class Inspections:
 
     def _keep(self, container: Container, change: Callable[[Security], Security]) -> Container:
         """Store what was found, unless the container has changed meanwhile: then only what is still true of it."""
-        with self._busy.hold(container.identity):
-            current = self._services.containers.get(container.identity)
-            if current is None:
-                raise NotFound(f"{container.name} has been removed meanwhile")
-            if current.image.id != container.image.id:
-                return current
-            security = change(current.security)
-            if not same_offer(container.candidate, current.candidate):
+
+        def amended(now: Container) -> Container:
+            if now.image.id != container.image.id:
+                return now
+            security = change(now.security)
+            if not same_offer(container.candidate, now.candidate):
                 security = security.without_candidate()
-            changed = replace(current, security=judged(self._settings.gate, current.labels, security))
-            if changed != current:
-                self._services.containers.save([changed])
-        # What happened to it while it was held was not looked at.
-        self._later(lambda: self._watchers[container.identity.watcher].refresh(current.id))
-        return changed
+            return replace(now, security=judged(self._settings.gate, now.labels, security))
+
+        kept = self._watchers[container.identity.watcher].amend(container.identity, amended)
+        if kept is None:
+            raise NotFound(f"{container.name} has been removed meanwhile")
+        return kept
 
     def _go_round(self, max_age: timedelta) -> int:
         try:

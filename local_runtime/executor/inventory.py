@@ -11,7 +11,7 @@ from chalicelib.domain import labels as label_rules
 from chalicelib.domain.candidate import Transform, read_tag, watches_digest
 from chalicelib.domain.container import Container, Details, Digest, EnvEntry, Identity, Image, Platform, Wishes
 from chalicelib.domain.environment import is_sensitive
-from chalicelib.domain.gate import GateRules, judged, same_offer
+from chalicelib.domain.gate import STANDARD, GateRules, judged, same_offer
 from chalicelib.domain.image_set import ImageSet, best_fit, with_defaults
 from chalicelib.domain.reference import Reference, choose_reference, own_digest
 from chalicelib.domain.security import NOTHING_KNOWN, Security
@@ -87,7 +87,7 @@ def runtime_facts(container: Container, fresh: Container) -> Container:
     )
 
 
-def with_findings(now: Container, checked: Container, gate: GateRules) -> Container:
+def with_findings(now: Container, checked: Container, gate: GateRules = STANDARD) -> Container:
     """What is stored of a container now, with what a check of it found; its runtime may have changed meanwhile.
 
     What was known of a candidate goes once there is another one; what is left is judged by today's rules.

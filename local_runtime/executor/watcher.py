@@ -136,6 +136,19 @@ class Watcher:
                 return None
             return self._refresh(identity, document)
 
+    def amend(self, identity: Identity, change: Callable[[Container], Container]) -> Container | None:
+        """Store what `change` makes of the container as it is stored now; None when it is not stored any more."""
+        with self._writing:
+            now = self._tools.containers.get(identity)
+            if now is None:
+                return None
+            changed = change(now)
+            if changed != now:
+                self._tools.containers.save([changed])
+                # A scan that has read the container before must not write over this.
+                self._refreshed[identity] += 1
+            return changed
+
     def _refresh(self, identity: Identity, document: Document) -> Container | None:
         known = self._tools.containers.get(identity)
         labels = document["Config"].get("Labels") or {}
