@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from chalicelib.bootstrap import Services
 from chalicelib.config import WatcherSettings
@@ -16,6 +17,7 @@ from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim, fenced
 from local_runtime.executor.gatekeeper import Gatekeeper
 from local_runtime.executor.host import Host
+from local_runtime.executor.inventory import with_findings
 from local_runtime.executor.watcher import Check, Tools, Watcher
 
 Connect = Callable[[WatcherSettings], Engine]
@@ -52,7 +54,7 @@ def tools_of(
         clock=services.clock,
         busy=busy,
         checked=checked,
-        gate=services.settings.security.gate,
+        merge=partial(with_findings, gate=services.settings.security.gate),
     )
 
 

@@ -16,7 +16,6 @@ from chalicelib.config import WatcherSettings
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.errors import SlipwayError
-from chalicelib.domain.gate import STANDARD, GateRules
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import Engine
 from chalicelib.ports.patterns import PatternCompiler
@@ -61,7 +60,8 @@ class Tools:
     busy: Busy
     checked: Callable[[Sequence[Container]], object] = lambda _: None
     """Told of the containers of every check, once they are stored."""
-    gate: GateRules = STANDARD
+    merge: Callable[[Container, Container], Container] = with_findings
+    """What is stored of a container, with what a check of it found."""
 
 
 class Watcher:
@@ -234,7 +234,7 @@ class Watcher:
             news: list[AuditEntry] = []
             for one in checked:
                 now = stored.get(one.identity)
-                container = now and with_findings(now, one, self._tools.gate)
+                container = now and self._tools.merge(now, one)
                 if now is not None and container is not None and container != now:
                     changed.append(container)
                     news += self._news(now, container)
