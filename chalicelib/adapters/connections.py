@@ -78,7 +78,7 @@ class ManagementApi:
             aws_secret_access_key=secret_key,
             config=Config(
                 region_name=self._region,
-                # Our own server reads the secret; nobody would read a signature, and making it takes a third of the time.
+                # Our own server reads the secret; nobody would read a signature, and it takes a third of the time.
                 signature_version=UNSIGNED if secret else None,
                 max_pool_connections=_POOL,
                 connect_timeout=3,

@@ -74,7 +74,8 @@ class Command:
     @property
     def pause(self) -> timedelta:
         """How long to wait before it is taken up again, when it could not be ended for want of store or engine."""
-        return min(_FIRST_PAUSE * 2 ** min(max(self.attempts - 1, 0), _DOUBLINGS), _LONGEST_PAUSE)
+        doublings: int = min(max(self.attempts - 1, 0), _DOUBLINGS)
+        return min(_FIRST_PAUSE * (1 << doublings), _LONGEST_PAUSE)
 
     def stale(self, now: datetime) -> bool:
         """Whether it comes too late to be begun."""

@@ -26,9 +26,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="how long each row is measured (default 20)")
     parser.add_argument("--viewers", type=int, default=50, help="how many viewers the last row has")
     options = parser.parse_args()
-    table = Table(
-        title=f"Processor time while {CONTAINERS} containers are looked at, in percent of one processor"
-    )
+    table = Table(title=f"Processor time while {CONTAINERS} containers are looked at, in percent of one processor")
     for heading in ("viewers", "dockerd", "executor", "server", "first answer ms"):
         table.add_column(heading, justify="right")
     with (
