@@ -20,6 +20,8 @@ from local_runtime.executor.inspection import inspect_optional
 
 Document = Mapping[str, Any]
 
+_VANISHING_SECONDS = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -50,12 +52,12 @@ def observe(host: Host, operation: Operation) -> Observed:
     """
     engine = host.engine
     old = (
-        inspect_optional(engine, operation.container_id)
-        or inspect_optional(engine, host.blueprints.made(operation.id))
-        or inspect_optional(engine, operation.temp_name)
+        _lasting(engine, operation.container_id)
+        or _lasting(engine, host.blueprints.made(operation.id))
+        or _lasting(engine, operation.temp_name)
     )
-    new = inspect_optional(engine, operation.new_container_id)
-    holder = inspect_optional(engine, operation.identity.name)
+    new = _lasting(engine, operation.new_container_id)
+    holder = _lasting(engine, operation.identity.name)
     stranger = None
     if holder is not None and holder["Id"] not in (_id(old), _id(new)):
         if new is None and holder["Image"] == operation.new_image_id and holder["State"]["Status"] == "created":
@@ -64,6 +66,22 @@ def observe(host: Host, operation: Operation) -> Observed:
             stranger = holder
     recreatable = old is None and host.blueprints.find(operation.id) is not None
     return Observed(_seen(old), _seen(new), _seen(stranger), recreatable)
+
+
+def _lasting(engine: Engine, container: str | None) -> Document | None:
+    """A container's document, unless the engine is about to remove it by itself: then its end is waited for."""
+    document = inspect_optional(engine, container)
+    if document is None or not _vanishing(document):
+        return document
+    return None if engine.wait_removed(document["Id"], _VANISHING_SECONDS) else inspect_optional(engine, container)
+
+
+def _vanishing(document: Document) -> bool:
+    state = document["State"]
+    if state.get("Status") in ("removing", "dead"):
+        return True
+    has_run = not state.get("Running") and state.get("Status") != "created"
+    return has_run and bool((document.get("HostConfig") or {}).get("AutoRemove"))
 
 
 def _id(inspect: Document | None) -> str | None:

@@ -12,7 +12,8 @@ from local_runtime.executor.dependents import restart_dependents
 from local_runtime.executor.host import Host, observe
 from local_runtime.executor.ledger import attempt, insist, record
 
-_ROUNDS = 4
+_ROUNDS, _TROUBLES = 12, 4
+"""How often a host is looked at and acted on, and how often in all of that something may go wrong."""
 _PAUSE = 1.0
 _STOP_SECONDS = 10
 
@@ -38,20 +39,29 @@ def undo(host: Host, operation: Operation, reason: str, cause: str) -> Operation
 def make_whole(host: Host, operation: Operation) -> tuple[Plan, Observed]:
     """Carry out plans until nothing is left to do; the last plan, and what stands now.
 
-    Raises EngineUnavailable. What the engine keeps refusing ends the plan as a rollback that failed.
+    Raises EngineError while the host cannot be looked at, EngineUnavailable while the engine does not answer. What it
+    keeps refusing to do ends the plan as a rollback that failed.
     """
-    acted, trouble = False, None
+    acted, trouble, blind, troubles = False, None, None, 0
     for _ in range(_ROUNDS):
         if trouble is not None:
+            troubles += 1
+            if troubles > _TROUBLES:
+                break
             host.clock.sleep(_PAUSE)
-        seen = observe(host, operation)
+        try:
+            seen = observe(host, operation)
+        except EngineError as error:
+            blind = trouble = error
+            continue
+        blind = None
         course = plan(operation, seen, failed=True)
         if not course.steps:
             undone = acted and course.end is Phase.FAILED
             return (replace(course, end=Phase.ROLLED_BACK) if undone else course), seen
         acted = True
         trouble = carry_out(host, operation, seen, course)
-    if trouble is not None and trouble.transient:
+    if blind is not None or (trouble is not None and trouble.transient):
         raise trouble
     problem = f"the rollback failed: {trouble or 'the host keeps changing'}"
     return replace(course, end=Phase.ROLLBACK_FAILED, problem=problem), seen
@@ -98,6 +108,9 @@ def _act(host: Host, operation: Operation, seen: Observed, step: Step) -> None:
             engine.start(new.id)
     if old is not None:
         if step is Step.RESTORE_NAME:
+            if old.id != operation.container_id:
+                # By its temporary name it was known; from now on only by this.
+                host.blueprints.note_made(operation.id, old.id)
             engine.rename(old.id, operation.identity.name)
         elif step is Step.START_OLD:
             engine.start(old.id)

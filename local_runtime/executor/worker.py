@@ -20,7 +20,7 @@ from chalicelib.domain.command import (
     CommandState,
     about_operation,
 )
-from chalicelib.domain.errors import SlipwayError, Stale, Unavailable
+from chalicelib.domain.errors import Conflict, Failed, Invalid, NotFound, SlipwayError, Stale, Unavailable
 from chalicelib.domain.operation import Operation
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.queues import Queue
@@ -36,6 +36,9 @@ BESIDE_UPDATES = 8
 _TROUBLE_PAUSE = 1.0
 _MOMENT = 0.05
 _CLAIM_ATTEMPTS = 5
+
+_VERDICTS = (Failed, NotFound, Conflict, Invalid)
+"""How an update ends that has not ended well. Whatever else stops it is no end: its operation is still open."""
 
 Perform = Callable[[Claim, datetime], Mapping[str, Any]]
 
@@ -192,7 +195,7 @@ class Worker:
             except (Stale, Unavailable) as error:
                 return self._leave(claim, error)
             except SlipwayError as error:
-                if command.kind is CommandKind.UPDATE and getattr(error, "transient", False):
+                if command.kind is CommandKind.UPDATE and not isinstance(error, _VERDICTS):
                     return self._leave(claim, error)
                 result = {"error": str(error), "error_kind": type(error).__name__}
             except Exception as error:

@@ -326,6 +326,24 @@ def test_a_rollback_the_engine_refuses_is_tried_again_and_told(bench: Bench) -> 
     assert bench.names() == {"web": "exited"}, "all that could be done was done"
 
 
+def test_a_rollback_looks_again_when_it_is_refused_a_look(bench: Bench) -> None:
+    old = bench.run()
+    bench.engine.offer("app:2", exits=(0.0, 1))
+    operation = bench.ask()
+    started = bench.engine.start
+
+    def then_blind(container: str) -> None:
+        started(container)
+        bench.engine.start = started  # type: ignore[method-assign]
+        bench.engine.fail(on="inspect", times=3, error=EngineRejected(500, "the disk is full"))
+
+    bench.engine.start = then_blind  # type: ignore[method-assign]
+    ended = fails(bench, operation)
+    assert ended.phase is Phase.ROLLED_BACK
+    assert bench.engine.inspect("web")["Id"] == old
+    assert bench.names() == {"web": "running"}
+
+
 def test_a_rollback_without_an_engine_stays_open_and_ends_later(bench: Bench) -> None:
     bench.run()
     bench.engine.offer("app:2", exits=(0.0, 1))

@@ -15,7 +15,7 @@ from chalicelib.domain.command import LEASE, RETENTION, STALE, Command, CommandK
 from chalicelib.domain.container import Identity
 from chalicelib.domain.errors import Failed, Stale, Unavailable
 from chalicelib.domain.operation import Operation, Phase
-from chalicelib.ports.engine import EngineUnavailable
+from chalicelib.ports.engine import EngineRejected, EngineUnavailable
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.worker import BESIDE_UPDATES, Worker
 from tests.fakes.queue import FakeQueue
@@ -261,10 +261,11 @@ def test_what_only_waits_for_the_store_is_tried_again(bench: Bench, trouble: Exc
     assert bench.ended().state is CommandState.DONE
 
 
-def test_an_update_waits_for_an_engine_that_is_away(bench: Bench) -> None:
+@pytest.mark.parametrize("trouble", [EngineUnavailable("no answer"), EngineRejected(500, "the disk is full")])
+def test_an_update_whose_host_cannot_be_looked_at_is_taken_up_again(bench: Bench, trouble: Exception) -> None:
     def first_fails(claim: Claim) -> Mapping[str, Any]:
         if claim.command.attempts == 1:
-            raise EngineUnavailable("no answer")
+            raise trouble
         return {}
 
     bench.perform = first_fails
