@@ -151,7 +151,21 @@ def test_c_wud_card_reads_everything_with_a_token_from_another_origin(api_store:
         api.call("POST", "/api/v1/containers/watch", **sent).must_be(200, "ContainerList")
 
 
-# E: wud-monitor: a watch by hand, for which every 2xx is good
+# D: whats_up_docker for Home Assistant: lists with Basic, installs through a trigger, wants exactly 200
+
+
+def test_d_an_install_through_a_trigger_answers_exactly_200(api: Api, three: list[Container]) -> None:
+    api.report(DOCKER_TRIGGER)
+    found = {one["name"]: one for one in array(api.call("GET", WUD, authorization=ADA))}
+    assert found["web"]["image"]["tag"]["value"] == "1.2.3"
+    assert found["web"]["result"]["tag"] == "1.3.0"
+    answer = api.call("POST", f"{WUD}/{found['web']['id']}/triggers/docker/local", authorization=ADA)
+    assert answer.must_be(200) == {}
+    again = {one["name"]: one for one in array(api.call("GET", WUD, authorization=ADA))}
+    assert (again["web"]["image"]["tag"]["value"], again["web"]["updateAvailable"]) == ("1.3.0", False)
+
+
+# E: wud-monitor: a watch by hand and an install, for which every 2xx is good
 
 
 def test_e_wud_monitor_is_content_with_a_202(api: Api, three: list[Container]) -> None:
@@ -159,6 +173,8 @@ def test_e_wud_monitor_is_content_with_a_202(api: Api, three: list[Container]) -
     api.host.silent = True
     api.call("POST", f"{WUD}/{WEB.id}/watch").must_be(202, "OperationAccepted")
     api.call("POST", f"{WUD}/watch").must_be(202, "OperationAccepted")
+    api.report(DOCKER_TRIGGER)
+    api.call("POST", f"{WUD}/{WEB.id}/triggers/docker/local").must_be(202, "OperationAccepted")
 
 
 # F: health and, under WUD's path, the version are open; all else is a 401 that asks for a login
