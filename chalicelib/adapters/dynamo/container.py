@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from chalicelib.adapters.dynamo import blob
@@ -36,7 +36,7 @@ class DynamoContainers:
         """Every stored container of one watcher."""
         with translated(f"containers of {agent}"):
             items = pages(
-                self._client,
+                self._client.query,
                 TableName=self._table,
                 ConsistentRead=True,
                 KeyConditionExpression="agent = :a AND begins_with(#k, :w)",
@@ -71,10 +71,10 @@ class DynamoContainers:
         raise Unavailable(f"the store left {len(requests)} containers unwritten; they are tried again at the next scan")
 
 
-def pages(client: Any, **query: Any) -> Iterator[dict[str, Any]]:
-    """Every item of a query, over as many pages as it takes."""
+def pages(read: Callable[..., Any], **query: Any) -> Iterator[dict[str, Any]]:
+    """Every item of a query or scan of the plain client, over as many pages as it takes."""
     while True:
-        answer = client.query(**query)
+        answer = read(**query)
         yield from answer["Items"]
         if "LastEvaluatedKey" not in answer:
             return

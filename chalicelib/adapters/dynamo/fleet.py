@@ -82,15 +82,8 @@ class DynamoFleet:
 
     def _read_counters(self) -> Counters:
         with translated("the fleet"):
-            query: dict[str, Any] = {"TableName": self._agents, "ConsistentRead": True}
-            found: Counters = {}
-            while True:
-                answer = self._client.scan(**query)
-                for item in answer["Items"]:
-                    found[item["agent"]["S"]] = tuple(int(item.get(noun, {"N": "0"})["N"]) for noun in NOUNS)
-                if "LastEvaluatedKey" not in answer:
-                    return found
-                query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            items = pages(self._client.scan, TableName=self._agents, ConsistentRead=True)
+            return {item["agent"]["S"]: tuple(int(item.get(noun, {"N": "0"})["N"]) for noun in NOUNS) for item in items}
 
     def _refresh(self, counters: Counters, *, everything: bool) -> None:
         """Read what changed. Counters were read before, so what is read now is at least as new as they say."""
@@ -133,7 +126,7 @@ class DynamoFleet:
 
     def _operations(self, agent: str) -> dict[str, Operation]:
         items = pages(
-            self._client,
+            self._client.query,
             TableName=self._tables[LedgerModel],
             IndexName="open",
             KeyConditionExpression="open_agent = :a",
@@ -154,7 +147,7 @@ class DynamoFleet:
 
     def _partition(self, model: type[ContainerModel | PolicyModel], agent: str) -> Any:
         return pages(
-            self._client,
+            self._client.query,
             TableName=self._tables[model],
             ConsistentRead=True,
             KeyConditionExpression="agent = :a",

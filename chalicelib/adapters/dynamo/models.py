@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
@@ -242,24 +242,22 @@ MODELS: tuple[type[Model], ...] = (
     OutboxModel,
 )
 
-_BARE_NAMES: dict[type[Model], str] = {model: model.Meta.table_name for model in MODELS}
+NAMES: dict[type[Model], str] = {model: model.Meta.table_name for model in MODELS}
+"""Each table's name without the prefix, whatever prefix is bound."""
 
 
 class Tables:
     """The models bound to one prefix and one shared DynamoDB client."""
 
-    bound: ClassVar[Tables | None] = None
-
     def __init__(self, client: Any, region: str, prefix: str) -> None:
         self.client = client
         self.prefix = prefix
-        for model, name in _BARE_NAMES.items():
+        for model, name in NAMES.items():
             model.Meta.table_name = prefix + name
             model.Meta.region = region
             model._connection = None
             model._get_connection().connection._client = client
-        Tables.bound = self
 
     def name(self, model: type[Model]) -> str:
         """The full name of a model's table."""
-        return self.prefix + _BARE_NAMES[model]
+        return self.prefix + NAMES[model]

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pynamodb.models import Model
 
-from chalicelib.adapters.dynamo.models import _BARE_NAMES, MODELS, Tables
+from chalicelib.adapters.dynamo.models import MODELS, NAMES, Tables
 
 EXPIRY = "expires_at"
 """The attribute that, where a table has it, says when DynamoDB may delete the item (seconds since 1970)."""
@@ -19,7 +19,7 @@ def definition(model: type[Model], prefix: str) -> dict[str, Any]:
     """CreateTable's arguments for one model, billed on demand."""
     schema = model._get_schema()
     table: dict[str, Any] = {
-        "TableName": prefix + _BARE_NAMES[model],
+        "TableName": prefix + NAMES[model],
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [dict(item) for item in schema["attribute_definitions"]],
         "KeySchema": _keys(schema["key_schema"]),
