@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.container import Container, Identity
+from chalicelib.domain.errors import Stale
 from chalicelib.domain.operation import RECREATION, Operation, Phase
 from chalicelib.ports.clock import Clock
-from chalicelib.ports.engine import EngineError
+from chalicelib.ports.engine import EngineError, EngineUnavailable
 from chalicelib.ports.stores import AuditStore, ContainerStore
 from local_runtime.executor.host import Host
 from local_runtime.executor.watcher import Watcher
@@ -18,6 +19,9 @@ from local_runtime.executor.watcher import Watcher
 log = logging.getLogger(__name__)
 
 _PAUSES = (0.0, 0.5, 2.0)
+
+Followup = Callable[[Host, Operation, Container | None], object]
+"""One more thing to do once an operation has ended; told again after a crash, so doing it twice must change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class Conclusion:
     clock: Clock
     ended: Callable[[Operation, Container | None], object] = lambda _operation, _container: None
     """Told of every end, as often as it is concluded."""
+    followups: Sequence[Followup] = ()
+    """Done on the host, in order; one that fails is logged and stops none of the others."""
 
     def of(self, watcher: Watcher, host: Host, operation: Operation) -> None:
         """Everything about this ended operation; doing it again changes nothing. Raises EngineUnavailable."""
@@ -36,7 +42,17 @@ class Conclusion:
         current = self._look(watcher, operation, former)
         self._note_end(operation, current or former)
         self.ended(operation, current or former)
+        self._follow_up(host, operation, current or former)
         host.blueprints.forget(operation.id)
+
+    def _follow_up(self, host: Host, operation: Operation, container: Container | None) -> None:
+        for followup in self.followups:
+            try:
+                followup(host, operation, container)
+            except (Stale, EngineUnavailable):
+                raise
+            except Exception as error:
+                log.warning("after the end of operation %s: %s", operation.id, error)
 
     def note(self, identity: Identity, action: str, status: str, details: str | None = None) -> None:
         """One row about something done to a container."""

@@ -21,6 +21,7 @@ from chalicelib.usecases.update_automatically import update_automatically
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.conclusion import Conclusion
 from local_runtime.executor.delivery import deliverer, next_time
+from local_runtime.executor.followups import FOLLOWUPS
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Herald:
     def conclusion(self) -> Conclusion:
         """What follows the end of an operation, and is told of it."""
         services = self._services
-        return Conclusion(services.containers, services.audit, services.clock, self.ended)
+        return Conclusion(services.containers, services.audit, services.clock, self.ended, FOLLOWUPS)
 
     def ended(self, operation: Operation, container: Container | None) -> None:
         """The end of an operation."""

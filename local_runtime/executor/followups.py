@@ -1,0 +1,7 @@
+"""What is done on a host once an operation has ended, in this order."""
+
+from __future__ import annotations
+
+from local_runtime.executor.conclusion import Followup
+
+FOLLOWUPS: tuple[Followup, ...] = ()
