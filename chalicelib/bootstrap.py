@@ -256,9 +256,10 @@ class Services:
     @cached_property
     def tally(self) -> Tally:
         """Counts of what was done."""
+        from chalicelib.adapters.dynamo.tally import DynamoTallies
         from chalicelib.usecases.tally_audit import AuditTally
 
-        return AuditTally(self.audit, self.agents, self.clock, self.started_at)
+        return AuditTally(self.audit, self.agents, DynamoTallies(), self.clock)
 
     @cached_property
     def outbox(self) -> Outbox:

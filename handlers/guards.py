@@ -14,6 +14,7 @@ from chalicelib.domain.errors import Forbidden, NotFound, TooMany, Unauthenticat
 from chalicelib.domain.lockout import LockoutRule
 from chalicelib.ports.services import Services
 from chalicelib.usecases.authenticate import Credentials, Doorkeeper, authenticate
+from chalicelib.usecases.note_log_in import note_lock
 from handlers.http import Caller, Headers, Refused, Request
 
 COOKIE = "drydock.sid"
@@ -53,6 +54,7 @@ def doorkeeper(services: Services) -> Doorkeeper:
         services.attempts,
         LockoutRule(settings.account_lockout_attempts, window, duration),
         LockoutRule(settings.address_lockout_attempts, window, duration),
+        lambda what: note_lock(services.audit, services.clock, what),
     )
 
 

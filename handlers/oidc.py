@@ -33,6 +33,7 @@ def begin(request: Request, services: Services) -> Response:
 def finish(request: Request, services: Services) -> Response:
     """The browser comes back with a code: open a session, and go to the dashboard."""
     provider = _provider(request, services)
+    way = f"oidc.{provider.name}"
     seed = cookie_value(request, COOKIE)
     ticket = _ticket(seed or "")
     shown = query_wire.first(request.query, "state") or ""
@@ -44,9 +45,9 @@ def finish(request: Request, services: Services) -> Response:
             raise Unauthenticated("The identity provider did not accept this log-in. Begin again.")
         name = provider.identify(code, _callback(request, services), ticket)
     except SlipwayError:
-        note_log_in(services.audit, services.clock, name=f"oidc.{provider.name}", succeeded=False)
+        note_log_in(services.audit, services.clock, name=way, succeeded=False, way=way)
         raise
-    note_log_in(services.audit, services.clock, name=name, succeeded=True)
+    note_log_in(services.audit, services.clock, name=name, succeeded=True, way=way)
     session = open_session(name, services.clock.new_id(), services.clock.now())
     headers = (
         ("Location", HOME),

@@ -12,6 +12,16 @@ RETENTION = timedelta(days=30)
 SERVER = "@server"
 """The agent of rows that are about no container: no agent can have this name."""
 
+ACTIONS = frozenset(
+    {"container-start", "container-stop", "container-restart", "container-update", "container-delete", "rollback"}
+)
+"""What is done to containers."""
+ROLLBACKS = frozenset({"rollback", "auto-rollback"})
+LOG_IN = "auth-login"
+BASIC = "basic"
+ACCOUNT_LOCKED, ADDRESS_LOCKED = "account-locked", "address-locked"
+"""Codes of rows about logging in: by which way, or what was locked."""
+
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
@@ -27,6 +37,8 @@ class AuditEntry:
     to_version: str | None = None
     trigger: str | None = None
     details: str | None = None
+    code: str | None = None
+    """A word for programs: what a rollback was for, which way somebody logged in, what was locked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,17 @@ def registries(agents: Iterable[Agent]) -> list[Component]:
     )
 
 
+def responses(agents: Iterable[Agent]) -> dict[tuple[str, str], tuple[int, float]]:
+    """By type and name of registry: how many requests all agents have sent, and the seconds these took together."""
+    found: dict[tuple[str, str], tuple[int, float]] = {}
+    for agent in agents:
+        for registry, (requests, seconds) in agent.facts.get("responses", {}).items():
+            kind, _, name = registry.partition(".")
+            before = found.get((kind, name), (0, 0.0))
+            found[kind, name] = (before[0] + int(requests), before[1] + float(seconds))
+    return found
+
+
 def triggers(agents: Iterable[Agent]) -> list[Component]:
     """Every notification and action."""
     return ordered(

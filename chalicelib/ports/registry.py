@@ -119,12 +119,17 @@ class RegistryDirectory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RegistryState:
-    """How one registry host does: the quota it reported, and until when it asked us to stay away."""
+    """How one registry host does: the quota it reported, and until when it asked us to stay away.
+
+    `requests` were sent to it since this process started; together they took `seconds`.
+    """
 
     host: str
     limited_until: datetime | None = None
     remaining: int | None = None
     limit: int | None = None
+    requests: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

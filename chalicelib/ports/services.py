@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Set
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
 from chalicelib.domain.news import Numbered
+from chalicelib.domain.tally import Kind
 from chalicelib.domain.webhook import WebhookRules
 from chalicelib.ports.accounts import AccountStore, Passwords, Sessions, TokenStore
 from chalicelib.ports.clock import Clock
@@ -32,10 +32,10 @@ from chalicelib.ports.stores import (
 
 
 class Tally(Protocol):
-    """Counts of audit rows since this process started."""
+    """Counts of audit rows, the same for every instance."""
 
-    def totals(self) -> tuple[Counter[tuple[str, ...]], Counter[tuple[str, ...]]]:
-        """Rows by (action,), and runs of triggers by (type, name, status)."""
+    def totals(self) -> Mapping[Kind, int]:
+        """Rows by kind, ever since the log began."""
         ...
 
 

@@ -14,6 +14,7 @@ from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.fleet import Fleet
 from chalicelib.domain.operation import Operation
 from chalicelib.domain.policy import Policy
+from chalicelib.domain.tally import Tally
 
 
 class FleetReader(Protocol):
@@ -135,6 +136,10 @@ class AgentStore(Protocol):
         """Every agent that ever reported."""
         ...
 
+    def get(self, name: str) -> Agent | None:
+        """One of them."""
+        ...
+
 
 class AuditStore(Protocol):
     """What was done; rows expire after thirty days."""
@@ -169,4 +174,16 @@ class BackupStore(Protocol):
 
     def keep(self, identity: Identity, count: int) -> None:
         """Forget all but the newest `count` of one identity."""
+        ...
+
+
+class TallyStore(Protocol):
+    """The one tally of the audit log."""
+
+    def get(self) -> tuple[Tally | None, int]:
+        """The tally and its revision; nothing at revision 0 before the first."""
+        ...
+
+    def put(self, tally: Tally, revision: int) -> None:
+        """Replace the one read at that revision. Raises Stale when it has changed since."""
         ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.domain.account import ANONYMOUS, Account
+from chalicelib.domain.audit import ACCOUNT_LOCKED, ADDRESS_LOCKED
 from chalicelib.domain.errors import Locked, Unauthenticated
 from chalicelib.domain.lockout import LockoutRule, account_subject, address_subject
 from chalicelib.domain.token import PREFIX, USE_GRAIN, Token, allowed, digest
@@ -49,6 +50,8 @@ class Doorkeeper:
     attempts: Attempts
     per_account: LockoutRule
     per_address: LockoutRule
+    locked: Callable[[str], object] = lambda _: None
+    """Told what has just been locked: `account-locked` or `address-locked`."""
 
     def check(self, shown: Credentials, now: datetime, max_age: float = 0.0) -> Account | None:
         """The account whose name and password these are. Raises Locked after too many failures.
@@ -63,8 +66,10 @@ class Doorkeeper:
             raise Locked(max(1, round((until - now).total_seconds())))
         account = self.verified(shown.name, shown.password)
         if account is None:
-            self.attempts.fail(subject, self.per_account, now)
-            self.attempts.fail(address, self.per_address, now)
+            if self.attempts.fail(subject, self.per_account, now) is not None:
+                self.locked(ACCOUNT_LOCKED)
+            if self.attempts.fail(address, self.per_address, now) is not None:
+                self.locked(ADDRESS_LOCKED)
         else:
             self.attempts.clear(subject)
         return account

@@ -1,53 +1,42 @@
-"""Count what was done since this process started, from the audit log that all processes write."""
+"""Count what was done, from the audit log that all processes write; the count is kept in the store for all of them."""
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
 
-from chalicelib.domain.audit import SERVER, AuditEntry
+from chalicelib.domain.audit import RETENTION, SERVER
+from chalicelib.domain.errors import Stale
+from chalicelib.domain.tally import Kind, Tally
 from chalicelib.ports.clock import Clock
-from chalicelib.ports.stores import AgentStore, AuditStore
+from chalicelib.ports.stores import AgentStore, AuditStore, TallyStore
 
-OVERLAP = timedelta(minutes=2)
-"""Rows may arrive late, and clocks of hosts differ: what was read last is read again, and counted once."""
-ACTIONS = frozenset(
-    {"container-start", "container-stop", "container-restart", "container-update", "container-delete", "rollback"}
-)
-Tally = Counter[tuple[str, ...]]
+OVERLAP = timedelta(minutes=5)
+"""Rows may arrive late, and clocks of hosts differ: what is younger is counted anew each time, not kept."""
+STEP = timedelta(minutes=1)
+"""The kept count is carried on at most this often."""
 
 
 class AuditTally:
-    """Totals that only grow. Each call reads the rows that are new since the one before."""
+    """Totals that only grow and are the same whoever is asked. Each call reads the rows since the kept count."""
 
-    def __init__(self, audit: AuditStore, agents: AgentStore, clock: Clock, since: datetime) -> None:
+    def __init__(self, audit: AuditStore, agents: AgentStore, tallies: TallyStore, clock: Clock) -> None:
         self._audit = audit
         self._agents = agents
+        self._tallies = tallies
         self._clock = clock
-        self._start = since
-        self._read_until = since
-        self._recent: dict[str, datetime] = {}
-        self._by_action: Tally = Counter()
-        self._by_trigger: Tally = Counter()
-        self._lock = threading.Lock()
 
-    def totals(self) -> tuple[Tally, Tally]:
-        """Rows by (action,), and runs of triggers by (type, name, status)."""
-        with self._lock:
-            now = self._clock.now()
-            since = max(self._start, self._read_until - OVERLAP)
-            partitions = [*(agent.name for agent in self._agents.all()), SERVER]
-            for entry in self._audit.between(partitions, since, now + OVERLAP):
-                if entry.id not in self._recent:
-                    self._recent[entry.id] = entry.at
-                    self._count(entry)
-            self._read_until = now
-            self._recent = {name: at for name, at in self._recent.items() if at >= now - 2 * OVERLAP}
-            return Counter(self._by_action), Counter(self._by_trigger)
-
-    def _count(self, entry: AuditEntry) -> None:
-        self._by_action[(entry.action,)] += 1
-        if entry.trigger:
-            kind, _, name = entry.trigger.rpartition(".")
-            self._by_trigger[(kind.rpartition(".")[2], name, entry.status)] += 1
+    def totals(self) -> Mapping[Kind, int]:
+        """Rows by kind, ever since the log began."""
+        now = self._clock.now()
+        kept, revision = self._tallies.get()
+        known = kept or Tally(now - RETENTION, {})
+        partitions = [*(agent.name for agent in self._agents.all()), SERVER]
+        rows = self._audit.between(partitions, known.until, now + OVERLAP)
+        settled = now - OVERLAP
+        if settled - known.until >= STEP:
+            # Stale: another instance has just counted the same rows.
+            with suppress(Stale):
+                self._tallies.put(known.with_rows(rows, settled), revision)
+        return known.with_rows(rows, now + OVERLAP).counts

@@ -44,6 +44,7 @@ def store(entry: AuditEntry) -> dict[str, Any]:
         "triggerName": entry.trigger,
         "status": entry.status,
         "details": entry.details,
+        "code": entry.code,
     }
     return {name: value for name, value in body.items() if value is not None}
 
@@ -62,4 +63,5 @@ def read(agent: str, body: Mapping[str, Any]) -> AuditEntry:
         to_version=body.get("toVersion"),
         trigger=body.get("triggerName"),
         details=body.get("details"),
+        code=body.get("code"),
     )

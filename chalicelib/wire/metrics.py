@@ -15,6 +15,7 @@ _LEFT_OUT = frozenset(
     {"labels", "details", "security", "updatePolicy", "updatePolicyDeclarative", "updateEligibility", "updateOperation"}
 )
 """Members that are lists of their own, change with every scrape, or hold what an operator wrote for other eyes."""
+_COMPONENT = ("type", "name")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 Labels = dict[str, str]
@@ -24,12 +25,19 @@ def text(
     *,
     containers: Iterable[Mapping[str, Any]],
     watchers: Iterable[Labels],
-    counters: Sequence[tuple[str, str, Sequence[tuple[Labels, int]]]],
+    responses: Mapping[tuple[str, str], tuple[int, float]],
+    counters: Iterable[tuple[str, str, Sequence[tuple[Labels, int]]]],
 ) -> bytes:
-    """One gauge for each of these containers (as the API writes them) and watchers, these counters (name, help, values
-    by labels), and what the process says of itself."""
+    """One gauge for each of these containers (as the API writes them) and watchers, what registries answered (requests
+    and seconds by type and name), these counters (name, help, values by labels), and what the process says of itself.
+    """
     from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, UnknownMetricFamily
+    from prometheus_client.core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        SummaryMetricFamily,
+        UnknownMetricFamily,
+    )
 
     families: list[Metric] = []
     shown = GaugeMetricFamily("dd_containers", "The watched containers")
@@ -40,6 +48,12 @@ def text(
     for labels in watchers:
         total.add_sample("dd_watcher_total", labels, 1)
     families.append(total)
+    answered = SummaryMetricFamily(
+        "dd_registry_response", "Requests to registries, by all agents, and the seconds they took", labels=_COMPONENT
+    )
+    for component, (requests, seconds) in sorted(responses.items()):
+        answered.add_metric(component, requests, seconds)
+    families.append(answered)
     for name, described, values in counters:
         # A counter's name ends in `_total`; what the reference calls otherwise has no type of its own.
         counts = CounterMetricFamily if name.endswith("_total") else UnknownMetricFamily

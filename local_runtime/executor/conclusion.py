@@ -100,4 +100,5 @@ def _entry(operation: Operation, container: Container | None, action: str, *, go
         to_version=operation.to_version,
         trigger=operation.trigger,
         details=operation.last_error,
+        code=operation.reason_code,
     )

@@ -7,7 +7,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chalicelib.bootstrap import Services
@@ -27,7 +27,8 @@ class Report:
     `also` is done at every regular beat.
 
     `Agent.watchers` is `{name: {"engine", "cron", "jitter", ..., "error"?, "progress": Progress.facts()}}`, and
-    `Agent.facts["registries"]` what `Registries.described()` gives: configuration without secrets, and how hosts do.
+    `Agent.facts["registries"]` what `Registries.described()` gives: configuration without secrets, and how hosts do;
+    `Agent.facts["responses"]` is `{registry: [requests, seconds]}`, carried on from one life to the next.
     """
 
     def __init__(
@@ -46,12 +47,15 @@ class Report:
         self._also = also
         self._stopping = threading.Event()
         self._wanted = threading.Event()
+        self._earlier: Mapping[str, Sequence[float]] = {}
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         for watcher in watchers.values():
             watcher.progress.changed = self._wanted.set
 
     def start(self) -> None:
         """Report now, then again and again. Raises Unavailable when the store does not answer."""
+        known = self._services.agents.get(self._settings.agent)
+        self._earlier = known.facts.get("responses", {}) if known is not None else {}
         self.send()
         self._thread.start()
 
@@ -75,6 +79,7 @@ class Report:
                 "cpus": os.cpu_count() or 1,
                 "logLevel": settings.log_level,
                 "registries": self._services.registries.described(),
+                "responses": self._responses(),
                 "security": self._security(),
                 "triggers": [
                     {"id": one.id, "type": one.type, "name": one.name, "configuration": dict(masked(one))}
@@ -83,6 +88,14 @@ class Report:
             },
         )
         self._services.agents.report(agent, self._services.clock.now())
+
+    def _responses(self) -> dict[str, list[float]]:
+        """Requests and seconds by registry: counters must go on where the last life of this agent ended."""
+        found = {name: [*counted] for name, counted in self._earlier.items()}
+        for name, (requests, seconds) in self._services.registries.responses().items():
+            before = found.get(name, (0, 0.0))
+            found[name] = [before[0] + requests, round(before[1] + seconds, 3)]
+        return found
 
     def _run(self) -> None:
         beaten = time.monotonic()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from chalicelib.bootstrap import Services
+from chalicelib.domain.account import Session
 from chalicelib.domain.agent import Agent
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.container import Identity
@@ -30,6 +33,27 @@ def fleet(api: Api) -> Api:
     api.services.agents.report(Agent("nas", watchers=broken, facts={"version": "0.1.0"}), NOW.replace(year=2020))
     api.add(container("web"), container("db"), container("old", status="exited"))
     return api
+
+
+SERIES = (
+    "dd_containers",
+    "dd_trigger_count",
+    "dd_registry_response",
+    "dd_watcher_total",
+    "dd_audit_entries_total",
+    "dd_container_actions_total",
+    "dd_webhook_total",
+    "dd_trigger_rollback_total",
+    "dd_auth_login_total",
+    "dd_auth_account_locked_total",
+    "dd_auth_ip_locked_total",
+)
+
+
+def started(api: Api) -> int:
+    """How many starts of containers `/metrics` has counted."""
+    (line,) = samples(api.get("/metrics").body.decode(), "dd_container_actions_total") or ["0"]
+    return round(float(line.rpartition(" ")[2]))
 
 
 def samples(text: str, name: str) -> list[str]:
@@ -164,6 +188,104 @@ class TestMetrics:
                 'dd_container_actions_total{action="container-start"} 2.0'
             ]
             assert 'dd_trigger_count{name="local",status="success",type="docker"} 3.0' in text
+
+    def test_every_instance_counts_the_same_and_none_starts_anew(self, fleet: Api) -> None:
+        web = Identity("local", "local", "web")
+        add = fleet.services.audit.add
+        add([AuditEntry(f"a{number}", NOW, "container-start", "success", web) for number in range(3)])
+        assert started(fleet) == 3
+        # An hour later these rows are in the kept tally; what came meanwhile is added to it once.
+        fleet.services.clock.sleep(3600)
+        later = fleet.services.clock.now()
+        assert started(fleet) == 3
+        add([AuditEntry("b", later, "container-start", "success", web)])
+        other = Services(fleet.services.settings)
+        other.clock = fleet.services.clock
+        for key in ("tables", "accounts", "passwords"):
+            vars(other)[key] = getattr(fleet.services, key)
+        assert [started(fleet), started(Api(other, fleet.host)), started(fleet)] == [4, 4, 4]
+
+    def test_rows_that_are_gone_from_the_log_still_count(self, fleet: Api) -> None:
+        web = Identity("local", "local", "web")
+        fleet.services.audit.add([AuditEntry("old", NOW, "container-start", "success", web)])
+        fleet.services.clock.sleep(3600)
+        assert started(fleet) == 1
+        fleet.services.clock.sleep(40 * 86_400)
+        assert started(fleet) == 1
+
+    def test_a_row_that_arrives_late_is_counted_once(self, fleet: Api) -> None:
+        web = Identity("local", "local", "web")
+        fleet.services.clock.sleep(600)
+        assert started(fleet) == 0
+        late = fleet.services.clock.now() - timedelta(minutes=4)
+        fleet.services.audit.add([AuditEntry("late", late, "container-start", "success", web)])
+        assert started(fleet) == 1
+        fleet.services.clock.sleep(3600)
+        assert [started(fleet), started(fleet)] == [1, 1]
+
+    def test_scrapes_write_once_a_minute_at_most(self, fleet: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        from chalicelib.adapters.dynamo.tally import DynamoTallies
+
+        written: list[int] = []
+        put = DynamoTallies.put
+        monkeypatch.setattr(DynamoTallies, "put", lambda *given: written.append(1) or put(*given))
+        for _ in range(8):
+            started(fleet)
+            fleet.services.clock.sleep(15)
+        assert len(written) == 2
+
+    def test_answers_of_registries_are_summed_over_agents(self, fleet: Api) -> None:
+        reports = {"local": {"hub.public": [3, 1.5], "custom.home": [1, 0.25]}, "nas": {"hub.public": [2, 0.5]}}
+        for name, responses in reports.items():
+            fleet.services.agents.report(Agent(name, facts={"responses": responses}), NOW)
+        text = fleet.get("/metrics").body.decode()
+        assert samples(text, "dd_registry_response_count") == [
+            'dd_registry_response_count{name="home",type="custom"} 1.0',
+            'dd_registry_response_count{name="public",type="hub"} 5.0',
+        ]
+        assert 'dd_registry_response_sum{name="public",type="hub"} 2.0' in text
+        assert "# TYPE dd_registry_response summary" in text
+
+    def test_webhooks_and_rollbacks_are_counted(self, fleet: Api) -> None:
+        web = Identity("local", "local", "web")
+        rows = [
+            AuditEntry("w1", NOW, "webhook-watch", "success", web),
+            AuditEntry("w2", NOW, "webhook-watch", "error", web),
+            AuditEntry("w3", NOW, "webhook-update", "success", web),
+            AuditEntry("r1", NOW, "rollback", "success", web, trigger="docker.local", code="health_gate_failed"),
+            AuditEntry("r2", NOW, "rollback", "success", web, trigger="nas.docker.local"),
+        ]
+        for row in rows:
+            fleet.services.audit.add([row])
+        text = fleet.get("/metrics").body.decode()
+        assert samples(text, "dd_webhook_total") == [
+            'dd_webhook_total{action="webhook-update"} 1.0',
+            'dd_webhook_total{action="webhook-watch"} 2.0',
+        ]
+        assert samples(text, "dd_trigger_rollback_total") == [
+            'dd_trigger_rollback_total{name="local",outcome="success",reason="health_gate_failed",type="docker"} 1.0',
+            'dd_trigger_rollback_total{name="local",outcome="success",reason="unspecified",type="docker"} 1.0',
+        ]
+
+    def test_log_ins_and_locks_are_counted(self, fleet: Api) -> None:
+        right, wrong = ({"username": "ada", "password": word} for word in ("difference engine", "guess"))
+        fleet.call("POST", "/auth/login", right, authorization="").must_be(200)
+        for _ in range(5):
+            fleet.call("POST", "/auth/login", wrong, authorization="").must_be(401)
+        fleet.call("POST", "/auth/login", wrong, authorization="").must_be(423)
+        token = fleet.services.sessions.write(Session("ada", "s", NOW + timedelta(days=1)))
+        text = fleet.get("/metrics", authorization="", cookie=f"drydock.sid={token}").body.decode()
+        assert samples(text, "dd_auth_login_total") == [
+            'dd_auth_login_total{outcome="error",provider="basic"} 5.0',
+            'dd_auth_login_total{outcome="success",provider="basic"} 1.0',
+        ]
+        assert samples(text, "dd_auth_account_locked_total") == ["dd_auth_account_locked_total 1.0"]
+        assert samples(text, "dd_auth_ip_locked_total") == ["dd_auth_ip_locked_total 0.0"]
+
+    def test_every_series_of_the_reference_is_there_from_the_first_scrape(self, api: Api) -> None:
+        text = api.get("/metrics").body.decode()
+        for name in SERIES:
+            assert f"# HELP {name} " in text or f"# HELP {name.removesuffix('_total')} " in text, name
 
     def test_the_process_speaks_for_itself(self, api: Api) -> None:
         text = api.get("/metrics").body.decode()

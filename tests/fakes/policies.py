@@ -42,3 +42,6 @@ class FakeAgents:
 
     def all(self) -> list[Agent]:
         return sorted(self._items.values(), key=lambda agent: agent.name)
+
+    def get(self, name: str) -> Agent | None:
+        return self._items.get(name)

@@ -21,6 +21,9 @@ class NoAgents:
     def all(self) -> list[object]:
         return []
 
+    def get(self, name: str) -> None:
+        return None
+
 
 @dataclass
 class Asking:

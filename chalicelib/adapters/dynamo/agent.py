@@ -33,6 +33,14 @@ class DynamoAgents:
             items = list(AgentModel.scan(consistent_read=True))
         return sorted((_read(item) for item in items), key=lambda agent: agent.name)
 
+    def get(self, name: str) -> Agent | None:
+        """One of them."""
+        with translated(f"agent {name}"):
+            try:
+                return _read(AgentModel.get(name, consistent_read=True))
+            except AgentModel.DoesNotExist:
+                return None
+
 
 def _read(item: AgentModel) -> Agent:
     return Agent(

@@ -170,7 +170,7 @@ class ReportModel(Model):
 
 
 class AccessModel(Model):
-    """Accounts, secrets and whatever else decides who may ask: by kind and name."""
+    """Accounts, secrets, rules, the tally: what all instances share, by kind and name."""
 
     class Meta:
         table_name = "access"
@@ -178,6 +178,7 @@ class AccessModel(Model):
     kind = UnicodeAttribute(hash_key=True)
     name = UnicodeAttribute(range_key=True)
     value = BinaryAttribute(legacy_encoding=False)
+    revision = NumberAttribute(null=True)
     expires_at = NumberAttribute(null=True)
 
 

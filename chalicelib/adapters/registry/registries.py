@@ -104,6 +104,15 @@ class Registries:
             for instance in (*self.instances, *((_STRANGER,) if _STRANGER.id in hosts else ()))
         ]
 
+    def responses(self) -> dict[str, tuple[int, float]]:
+        """By registry, such as `hub.public`: requests since this process started, and the seconds they took."""
+        found: dict[str, tuple[int, float]] = {}
+        for state in self.states():
+            name = self._instance_for(state.host).id
+            requests, seconds = found.get(name, (0, 0.0))
+            found[name] = (requests + state.requests, seconds + state.seconds)
+        return found
+
     def states(self) -> list[RegistryState]:
         """How each host asked so far does: quota left, pause asked for."""
         return self._transport.states()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -31,6 +32,8 @@ class HostTraffic:
         self._limited_until: datetime | None = None
         self._remaining: int | None = None
         self._limit: int | None = None
+        self._requests = 0
+        self._seconds = 0.0
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -40,7 +43,13 @@ class HostTraffic:
         with self._slots:
             # Another request may have been told to stop while this one waited.
             self._wait_out_the_limit()
-            yield
+            began = time.monotonic()
+            try:
+                yield
+            finally:
+                with self._lock:
+                    self._requests += 1
+                    self._seconds += time.monotonic() - began
 
     def limit(self, seconds: float) -> None:
         """The host asked for a pause; a shorter one never ends a longer one."""
@@ -61,7 +70,7 @@ class HostTraffic:
             until = self._limited_until
             if until is not None and until <= self._clock.now():
                 until = None
-            return RegistryState(self.host, until, self._remaining, self._limit)
+            return RegistryState(self.host, until, self._remaining, self._limit, self._requests, self._seconds)
 
     def _wait_out_the_limit(self) -> None:
         while (seconds := self._limited_for()) > 0:
