@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from chalicelib.domain.client_credentials import ClientCredentials
 from chalicelib.domain.container import LOCAL_AGENT
 from chalicelib.domain.image_set import ImageSet
 from chalicelib.domain.policy import LONGEST_DAYS, MODES, NO_POLICY, Policy
 from chalicelib.domain.webhook import WebhookRules
 from chalicelib.settings_reader import BadSetting, Reader, components, cron
+
+_OIDC = "oidc"
+_GRANT = "client_credentials"
+_SSH_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]*")
+"""A host or a user that ssh cannot take for an option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,12 @@ class WatcherSettings:
     window_zone: str = "UTC"
     authorization: str | None = field(default=None, repr=False)
     """The header for a proxy in front of the engine."""
+    login: ClientCredentials | None = None
+    """What a proxy in front of the engine is shown instead: a token by these."""
+    ssh_key: str | None = None
+    ssh_known_hosts: str | None = None
+    discovery_settle_ms: int = 0
+    """How long a new container must have been there before it is shown."""
     problem: str | None = None
     """Why this engine cannot be reached as it is configured; the watcher is shown with it, and watches nothing."""
 
@@ -70,6 +84,10 @@ def _watcher(reader: Reader, name: str, prefix: str) -> WatcherSettings:
         window=_optional_cron(reader, f"{prefix}MAINTENANCE_WINDOW"),
         window_zone=_zone(reader, f"{prefix}MAINTENANCE_WINDOW_TZ"),
         authorization=_authorization(reader, prefix),
+        login=_login(reader, prefix),
+        ssh_key=reader.get(f"{prefix}SSH_KEYFILE"),
+        ssh_known_hosts=reader.get(f"{prefix}SSH_KNOWNHOSTS"),
+        discovery_settle_ms=reader.number(f"{prefix}DISCOVERY_SETTLE_MS", defaults.discovery_settle_ms, 0, 3_600_000),
         problem=_obstacle(reader, prefix, secure=any(files.values())),
         **files,
     )
@@ -131,28 +149,57 @@ def _authorization(reader: Reader, prefix: str) -> str | None:
         return f"Bearer {bearer}"
     if kind in ("", "basic") and user and password:
         return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
-    if kind or user or password:
+    if (kind and kind != _OIDC) or user or password:
         raise BadSetting(
             f"{prefix}AUTH_TYPE must be basic, with {prefix}AUTH_USER and {prefix}AUTH_PASSWORD, "
-            f"or bearer, with {prefix}AUTH_BEARER"
+            f"bearer, with {prefix}AUTH_BEARER, or oidc, with {prefix}AUTH_OIDC_CLIENTID"
         )
     return None
+
+
+def _login(reader: Reader, prefix: str) -> ClientCredentials | None:
+    kind = (reader.get(f"{prefix}AUTH_TYPE") or "").strip().lower()
+    own = f"{prefix}AUTH_OIDC_"
+    client, secret = reader.get(f"{own}CLIENTID"), reader.get(f"{own}CLIENTSECRET")
+    token_url, discovery = reader.get(f"{own}TOKENURL"), reader.get(f"{own}DISCOVERY")
+    if kind not in ("", _OIDC) or not (kind or client or secret or token_url or discovery):
+        return None
+    if not client or not secret or not (token_url or discovery):
+        raise BadSetting(f"{own}CLIENTID, {own}CLIENTSECRET and {own}TOKENURL (or {own}DISCOVERY) are needed together")
+    if reader.text(f"{own}GRANTTYPE", _GRANT) != _GRANT or reader.get(f"{own}DEVICEURL"):
+        raise BadSetting(f"{own}GRANTTYPE must be {_GRANT}: nobody is there to log in another way")
+    asked = {name: reader.get(f"{own}{name.upper()}") or None for name in ("scope", "audience", "resource")}
+    insecure = reader.flag(f"{prefix}AUTH_INSECURE", False)
+    return ClientCredentials(client, secret, token_url or None, discovery or None, **asked, insecure=insecure)
 
 
 def _obstacle(reader: Reader, prefix: str, *, secure: bool) -> str | None:
     """Why an engine must not, or cannot, be spoken to as these settings say."""
     url = _engine_url(reader, prefix, secure=secure)
     if url.startswith("ssh://"):
-        return (
-            f"{prefix}HOST: ssh is not spoken here. Forward the engine's socket "
-            f"(ssh -nNT -L /run/remote.sock:/var/run/docker.sock host) and set {prefix}SOCKET to it."
-        )
+        return _ssh_obstacle(url, prefix)
     if not url.startswith(("unix://", "tcp://", "http://", "https://")):
-        return f"{prefix}HOST must be a host name, or an address that begins with tcp, http or https."
+        return f"{prefix}HOST must be a host name, or an address that begins with tcp, http, https or ssh."
     insecure = reader.flag(f"{prefix}AUTH_INSECURE", False)
+    login = _login(reader, prefix)
     encrypted = secure or url.startswith(("https://", "unix://"))
-    if _authorization(reader, prefix) and not encrypted and not insecure:
+    if (login or _authorization(reader, prefix)) and not encrypted and not insecure:
         return f"Credentials are not sent over plain http. Use https, or allow it with {prefix}AUTH_INSECURE=true."
+    if login and not login.trusts(login.token_url or login.discovery or ""):
+        return f"The secret is not sent over plain http. Use https, or allow it with {prefix}AUTH_INSECURE=true."
+    return None
+
+
+def _ssh_obstacle(url: str, prefix: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return f"{prefix}HOST: {url} has no port that can be meant."
+    if parts.password is not None:
+        return f"{prefix}HOST: no password is sent over ssh. Let a key in, and name it with {prefix}SSH_KEYFILE."
+    if not _SSH_WORD.fullmatch(host) or not _SSH_WORD.fullmatch(parts.username or "root") or ":" in parts.path:
+        return f"{prefix}HOST must be an address such as ssh://user@host, ssh://user@host:22/var/run/docker.sock."
     return None
 
 

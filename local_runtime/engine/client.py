@@ -14,7 +14,10 @@ from docker.api.client import APIClient
 from docker.tls import TLSConfig
 
 from chalicelib.ports.engine import EngineConflict, EngineError, EngineNotFound, EngineRejected, EngineUnavailable
+from local_runtime.engine.token import Token
 
+Authorization = str | Token | None
+"""What a proxy in front of a daemon is shown: a header as it is, or a token that is renewed."""
 POOL_SIZE = 32
 _GATEWAY_TROUBLE = (502, 503, 504)
 
@@ -32,7 +35,7 @@ class Tls:
 class Client(APIClient):
     """The SDK's client with the calls it lacks: bodies as they are, and a time limit where it has none."""
 
-    def __init__(self, authorization: str | None, **options: Any) -> None:
+    def __init__(self, authorization: Authorization, **options: Any) -> None:
         self._authorization = authorization
         super().__init__(**options)
 
@@ -40,9 +43,20 @@ class Client(APIClient):
         # The first request of all. Proxies and certificate bundles in the environment are meant for the internet,
         # and would outweigh the authority this engine was configured with.
         self.trust_env = False
-        if self._authorization is not None:
+        if isinstance(self._authorization, Token):
+            self.auth = self._authorization
+        elif self._authorization is not None:
             self.headers["Authorization"] = self._authorization
         return str(super()._retrieve_server_version())
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        answer = super().send(request, **options)
+        if answer.status_code != 401 or not isinstance(self._authorization, Token):
+            return answer
+        # What was turned away has not been done. Its token may have been revoked, and a new one may be good.
+        answer.close()
+        self._authorization.refused()
+        return super().send(self._authorization(request), **options)
 
     def post_json(self, path: str, resource: str, body: Mapping[str, Any]) -> None:
         self._raise_for_status(self._post_json(self._url(path, resource), data=body))
@@ -72,7 +86,7 @@ class Client(APIClient):
             answer.close()
 
 
-def connect(base_url: str, tls: Tls | None, call_seconds: float, authorization: str | None = None) -> Client:
+def connect(base_url: str, tls: Tls | None, call_seconds: float, authorization: Authorization = None) -> Client:
     """A client that has agreed on the API version with the daemon; `call_seconds` bounds each of its calls."""
     config: TLSConfig | bool = False
     if tls:

@@ -27,12 +27,13 @@ from chalicelib.ports.engine import (
     PullProgress,
     RegistryAuth,
 )
-from local_runtime.engine.client import Client, Tls, connect, translated
+from local_runtime.engine.client import Authorization, Client, Tls, connect, translated
 from local_runtime.engine.event_stream import DockerEventStream
 from local_runtime.engine.frames import Frames, Terminal
 from local_runtime.engine.lines import LineTooLong, json_lines
 from local_runtime.engine.log_stream import DockerLogStream, EmptyLogStream
 from local_runtime.engine.samples import reading
+from local_runtime.engine.tunnel import Ssh, Tunnel
 
 CALL_SECONDS = 60.0
 PULL_IDLE_SECONDS = 300.0
@@ -46,11 +47,11 @@ LONGEST_STOP_SECONDS = 3600
 
 
 class DockerEngine:
-    """The Engine port on a daemon at `base_url`: unix:///path, tcp://host:port, or https with `tls`.
+    """The Engine port on a daemon at `base_url`: unix:///path, tcp://host:port, https with `tls`, or ssh://user@host.
 
     Nothing is sent before the first call, which agrees on the API version; after a lost connection it is agreed anew,
-    since another daemon may have come up. `call_seconds` bounds every ordinary call; `authorization` is the
-    header a proxy in front of the daemon asks for.
+    since another daemon may have come up. `call_seconds` bounds every ordinary call; `authorization` is what a proxy
+    in front of the daemon asks for.
     """
 
     def __init__(
@@ -59,11 +60,11 @@ class DockerEngine:
         *,
         tls: Tls | None = None,
         call_seconds: float = CALL_SECONDS,
-        authorization: str | None = None,
+        authorization: Authorization = None,
+        ssh: Ssh = Ssh(),  # noqa: B008
     ) -> None:
-        if base_url.startswith("ssh://"):
-            raise ValueError(f"{base_url}: ssh is not supported; use a socket, tcp with TLS, or a forwarded socket")
         self._base_url = base_url
+        self._tunnel = Tunnel(base_url, ssh) if base_url.startswith("ssh://") else None
         self._tls = tls
         self._authorization = authorization
         self._call_seconds = call_seconds
@@ -222,6 +223,8 @@ class DockerEngine:
             client, self._client = self._client, None
         if client:
             client.close()
+        if self._tunnel:
+            self._tunnel.close()
 
     def _end(self, container: str, verb: str, timeout: int | None) -> None:
         grace = timeout if timeout is not None else self._stop_seconds(container)
@@ -235,7 +238,8 @@ class DockerEngine:
         return DEFAULT_STOP_SECONDS if configured is None else int(configured)
 
     def _connect(self) -> Client:
-        return connect(self._base_url, self._tls, self._call_seconds, self._authorization)
+        url = self._tunnel.open() if self._tunnel else self._base_url
+        return connect(url, self._tls, self._call_seconds, self._authorization)
 
     @contextmanager
     def _conversation(self) -> Iterator[Client]:
@@ -244,9 +248,11 @@ class DockerEngine:
                 with self._connecting:
                     client = self._client = self._client or self._connect()
                 yield client
-        except EngineUnavailable:
+        except EngineUnavailable as error:
             with self._connecting:
                 self._client = None
+            if self._tunnel and (complaint := self._tunnel.complaint()):
+                raise EngineUnavailable(f"{error} (ssh says: {complaint})") from error
             raise
 
 

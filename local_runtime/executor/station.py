@@ -12,6 +12,8 @@ from chalicelib.domain.container import Container
 from chalicelib.ports.engine import Engine
 from local_runtime.engine.absent import absent_engine
 from local_runtime.engine.docker_engine import DockerEngine, Tls
+from local_runtime.engine.token import Token
+from local_runtime.engine.tunnel import Ssh
 from local_runtime.executor.blueprints import Blueprints
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim, fenced
@@ -37,7 +39,9 @@ def connect(settings: WatcherSettings) -> Engine:
         return absent_engine(settings.problem)
     files = (settings.ca_file, settings.cert_file, settings.key_file)
     tls = Tls(*files) if any(files) else None
-    return DockerEngine(settings.base_url, tls=tls, authorization=settings.authorization)
+    authorization = settings.authorization if settings.login is None else Token(settings.login)
+    ssh = Ssh(settings.ssh_key, settings.ssh_known_hosts)
+    return DockerEngine(settings.base_url, tls=tls, authorization=authorization, ssh=ssh)
 
 
 def tools_of(

@@ -11,6 +11,8 @@ PACKAGES = {
     "docker-registry": "docker-registry",
     "busybox": "busybox-static",
     "iptables": "iptables",
+    "sshd": "openssh-server",
+    "ssh": "openssh-client",
 }
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 

@@ -40,11 +40,6 @@ def test_an_engine_that_is_not_there_is_unavailable() -> None:
             assert caught.value.transient
 
 
-def test_ssh_is_refused_with_a_reason() -> None:
-    with pytest.raises(ValueError, match="ssh is not supported"):
-        DockerEngine("ssh://host")
-
-
 def test_an_engine_that_comes_back_is_spoken_to_again() -> None:
     with docker_engine() as host:
         engine = DockerEngine(host.base_url)

@@ -57,7 +57,7 @@ def test_a_proxy_gets_the_credentials_it_asks_for() -> None:
 
 
 def test_an_engine_that_cannot_be_reached_as_configured_says_why_at_every_call() -> None:
-    engine = connect(WatcherSettings("far", base_url="ssh://far", problem="DD_WATCHER_FAR_HOST: not over ssh"))
+    engine = connect(WatcherSettings("far", base_url="gopher://far", problem="DD_WATCHER_FAR_HOST: not like that"))
     for call in (engine.containers, lambda: engine.inspect("web"), lambda: engine.events()):
         with pytest.raises(EngineUnavailable, match="DD_WATCHER_FAR_HOST"):
             call()

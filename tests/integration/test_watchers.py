@@ -113,13 +113,13 @@ def within(seconds: float, look: Callable[[], Any]) -> Any:
 
 
 def test_a_watcher_that_cannot_be_reached_never_stops_the_others(store: Services, tmp_path: Path) -> None:
-    broken = replace(QUIET, name="far", problem="DD_WATCHER_FAR_HOST: ssh is not spoken here.", watch_at_start=True)
+    broken = replace(QUIET, name="far", problem="DD_WATCHER_FAR_HOST: gopher is not spoken here.", watch_at_start=True)
     with a_host(store, tmp_path, broken, QUIET, far=absent_engine(str(broken.problem)), local=an_engine("web")) as host:
         ended = host.watch()
         assert ended.result["checked"] == 1
-        assert "ssh is not spoken here" in ended.result["problems"]["far"]
+        assert "gopher is not spoken here" in ended.result["problems"]["far"]
         assert set(host.containers) == {"web"}
-        assert "ssh is not spoken here" in within(5, lambda: host.watchers["far"].get("error"))
+        assert "gopher is not spoken here" in within(5, lambda: host.watchers["far"].get("error"))
         assert "error" not in host.watchers["local"]
 
 

@@ -37,10 +37,19 @@ def test_several_watchers_and_a_bad_one_among_them() -> None:
     assert len(found.problems) == 1 and "DD_WATCHER_BAD_CRON" in found.problems[0]
 
 
-@pytest.mark.parametrize("host", ["ssh://root@nas.example", "gopher://nas.example"])
+@pytest.mark.parametrize(
+    "host",
+    ["ssh://root:pw@nas.example", "ssh://-oProxyCommand=x", "ssh://-x@nas", "ssh://nas:x", "gopher://nas.example"],
+)
 def test_an_engine_that_cannot_be_reached_as_configured_stays_a_watcher_with_its_reason(host: str) -> None:
     found = watcher(HOST=host)
     assert found.problem is not None and "DD_WATCHER_NAS_HOST" in found.problem
+
+
+def test_an_engine_over_ssh_has_files_of_its_own() -> None:
+    found = watcher(HOST="ssh://ada@nas.example:2222", SSH_KEYFILE="/k", SSH_KNOWNHOSTS="/h")
+    assert (found.base_url, found.problem) == ("ssh://ada@nas.example:2222", None)
+    assert (found.ssh_key, found.ssh_known_hosts) == ("/k", "/h")
 
 
 def test_an_engine_behind_a_proxy_gets_its_credentials() -> None:
