@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from chalicelib.domain import query as words
-from handlers import containers, lifecycle, updates, watching
-from handlers.guards import Feature
+from handlers import backups, containers, lifecycle, updates, watching
+from handlers.guards import Confirm, Feature
 from handlers.policy_routes import POLICY
 from handlers.reading_routes import READING
 from handlers.route import Answer, Handler, Query, Route
@@ -135,6 +135,26 @@ _OWN: tuple[Route, ...] = (
             500: Answer("Error", "The update failed; the old container runs again."),
         },
         guards=(_ACTIONS,),
+        waits=True,
+    ),
+    Route(
+        "POST",
+        f"{BASE}/{{id}}/rollback",
+        backups.roll_back,
+        operation_id="rollbackContainer",
+        summary="Put a container back on the image of a backup",
+        description="By the same steps as an update; when the old image does not live either, all stays as it is.",
+        tag=_TAG,
+        responses={
+            200: "RollbackResult",
+            202: _ACCEPTED,
+            400: Answer("Error", "The body is wrong."),
+            404: Answer("Error", "No such container or backup, or no docker trigger is configured for it."),
+            409: Answer("Error", "An operation on the container is already in progress."),
+            500: Answer("Error", "The rollback failed; what ran before runs again."),
+        },
+        guards=(Confirm("container-rollback"), containers.KnownContainer()),
+        body="RollbackRequest",
         waits=True,
     ),
     Route(

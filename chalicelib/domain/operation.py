@@ -43,12 +43,15 @@ REASONS = {
     "health_gate_failed": "Health check failed",
     "update_runtime_failed": "The update failed",
     "interrupted": "The update was interrupted",
-    "cancelled": "The update was cancelled",
+    "cancelled": "It was cancelled",
 }
 """Sentences for the codes an update can be rolled back for."""
 
-UPDATE, RECREATION = "container-update", "container-recreate"
-"""Kinds: a move to another image, and a copy on the same one because a namespace it lived in is gone."""
+UPDATE, RECREATION, ROLLBACK = "container-update", "container-recreate", "container-rollback"
+"""Kinds: a move to another image, a copy on the same one because a namespace it lived in is gone, and a move back."""
+
+CANCELLED = "cancelled"
+"""The reason of an operation that was ended because somebody asked for that."""
 
 PATIENCE = timedelta(minutes=5)
 """How far back an executor that comes up acts on what was asked while nobody listened."""
@@ -78,13 +81,24 @@ class Operation:
     old_stopped: bool = False
     new_container_id: str | None = None
     new_image_id: str | None = None
+    old_restart: str | None = None
+    """The restart policy the old container has by right, while it may be set aside with none: `always`, `on-failure:3`."""
     committed: bool = False
     """Set before the old container is removed: from here on the new one is the one to keep."""
     bound_digest: str | None = None
+    backup_id: str | None = None
+    """Of a rollback: the backup it returns to."""
+    wanted_digest: str | None = None
+    wanted_image_id: str | None = None
+    """Of a rollback: the very image it returns to, by the registry's digest and by the engine's id."""
+    automatic: bool = False
+    """Whether nobody asked for it by hand."""
     reason_code: str | None = None
     last_error: str | None = None
     ended_at: datetime | None = None
     recovered_at: datetime | None = None
+    cancel_requested: bool = False
+    """Whether somebody asked for its end while it was under way: honoured until the old container is stopped."""
     revision: int = 0
     """Of the ledger this was read from; a write with an older one loses."""
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from chalicelib.domain.agent import Agent
 from chalicelib.domain.command import Command, CommandKind, about_operation
 from chalicelib.domain.container import UpdateKind
 from chalicelib.domain.errors import Conflict, Invalid, NotFound
-from chalicelib.domain.fleet import Entry
+from chalicelib.domain.fleet import Entry, Listing
 from chalicelib.domain.operation import Operation
 from chalicelib.domain.reference import Reference
+from chalicelib.domain.routing import served
+from chalicelib.domain.trigger import of_agent
 from chalicelib.ports.stores import OperationStore
 from chalicelib.usecases.order import Ordering
 
@@ -26,7 +29,7 @@ _HELD_BACK = {
 def request_update(
     entry: Entry, ordering: Ordering, operations: OperationStore, trigger_id: str | None = None
 ) -> Command:
-    """The command that updates this container, by that docker trigger or by its agent's first.
+    """The command that updates this container, by that docker trigger or by the first one its labels leave.
 
     Raises Invalid when there is nothing to move to, NotFound without a docker trigger, Conflict while an operation is
     open or when the security gate blocks the candidate, Failed when the agent is not connected.
@@ -35,10 +38,7 @@ def request_update(
     listing = entry.listing
     _require_candidate(entry, now)
     agent = ordering.require_connected(listing.identity.agent)
-    known = [one for one in agent.facts.get("triggers", ()) if one.get("type") in DOCKER_TYPES]
-    trigger = next((one for one in known if trigger_id in (None, one.get("id"))), None)
-    if trigger is None:
-        raise NotFound(f"No docker trigger is configured for {listing.identity.name}; add one with DD_ACTION_DOCKER_*.")
+    trigger = docker_trigger(listing, agent, trigger_id)
     if listing.blocked is not None:
         raise Conflict(listing.blocked)
     operation = operations.open(
@@ -48,7 +48,7 @@ def request_update(
             container_id=listing.id,
             created_at=now,
             updated_at=now,
-            trigger=str(trigger["id"]),
+            trigger=trigger,
             from_version=listing.update.local_value or listing.tag,
             to_version=listing.update.remote_value or listing.tag,
             target_image=target(listing.reference, listing.update).familiar,
@@ -60,6 +60,32 @@ def request_update(
         about_operation(listing.identity, listing.id, operation.id),
         command_id=operation.id,
     )
+
+
+def docker_trigger(listing: Listing, agent: Agent, trigger_id: str | None = None) -> str:
+    """The id of the docker trigger to use: the one asked for, else the first that the container's labels leave.
+
+    Raises NotFound when there is none.
+    """
+    name = listing.identity.name
+    known = {f"{one.type}.{one.name}": one for one in of_agent(agent.name, agent.facts) if one.type in DOCKER_TYPES}
+    if not known:
+        raise NotFound(f"No docker trigger is configured for {name}; add one with DD_ACTION_DOCKER_*.")
+    if trigger_id is not None:
+        if trigger_id not in known:
+            raise NotFound(f"No docker trigger {trigger_id} is configured for {name}.")
+        return trigger_id
+    left = served(known.values(), _routing_labels(listing))
+    if not left:
+        raise NotFound(f"The labels of {name} leave no docker trigger: all are excluded, or others are included.")
+    return f"{left[0].type}.{left[0].name}"
+
+
+def _routing_labels(listing: Listing) -> dict[str, str]:
+    """Its labels, with what an image set says of its triggers where the labels say nothing."""
+    document = listing.read()
+    said = {"dd.trigger.include": document.get("triggerInclude"), "dd.trigger.exclude": document.get("triggerExclude")}
+    return {**{name: value for name, value in said.items() if value}, **(document.get("labels") or {})}
 
 
 def target(reference: str, update: UpdateKind) -> Reference:

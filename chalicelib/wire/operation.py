@@ -24,12 +24,26 @@ _PLAIN = {
     "oldContainerStopped": "old_stopped",
     "newContainerId": "new_container_id",
     "newImageId": "new_image_id",
+    "oldRestartPolicy": "old_restart",
     "committed": "committed",
     "boundDigest": "bound_digest",
+    "backupId": "backup_id",
+    "wantedDigest": "wanted_digest",
+    "wantedImageId": "wanted_image_id",
+    "automatic": "automatic",
     "reasonCode": "reason_code",
     "lastError": "last_error",
 }
-_SHOWN_ALWAYS = ("kind", "containerId", "triggerName", "fromVersion", "toVersion", "targetImage", "newContainerId")
+_SHOWN_ALWAYS = (
+    "kind",
+    "containerId",
+    "triggerName",
+    "fromVersion",
+    "toVersion",
+    "targetImage",
+    "newContainerId",
+    "backupId",
+)
 
 
 def write(operation: Operation) -> Json:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.errors import Stale
-from chalicelib.domain.operation import RECREATION, Operation, Phase
+from chalicelib.domain.operation import RECREATION, ROLLBACK, Operation, Phase
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import EngineError, EngineUnavailable
 from chalicelib.ports.stores import AuditStore, ContainerStore
@@ -71,6 +71,9 @@ class Conclusion:
         return None
 
     def _note_end(self, operation: Operation, container: Container | None) -> None:
+        if operation.kind == ROLLBACK:
+            self.audit.add([_entry(operation, container, "auto-rollback" if operation.automatic else "rollback")])
+            return
         rows = [_entry(operation, container, "container-update")]
         if operation.kind != RECREATION:
             good = operation.phase is Phase.SUCCEEDED

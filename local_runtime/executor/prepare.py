@@ -8,12 +8,13 @@ from typing import Any
 
 from chalicelib.domain.backup import Backup
 from chalicelib.domain.errors import Failed
-from chalicelib.domain.operation import RECREATION, Operation, original_name
+from chalicelib.domain.operation import RECREATION, ROLLBACK, Operation, original_name
 from chalicelib.domain.reference import Reference, choose_reference, own_digest
 from chalicelib.ports.engine import EngineNotFound
 from local_runtime.engine.replica import Replica, plan_replica
 from local_runtime.executor.host import Host
 from local_runtime.executor.inspection import inspect_optional
+from local_runtime.executor.remembered import remembered
 
 Document = Mapping[str, Any]
 
@@ -41,29 +42,26 @@ class Prepared:
         return own.partition("@")[2] if own else None
 
     def nothing_new(self, operation: Operation) -> bool:
-        """Whether a move to another digest of the same tag would end on the very same image."""
-        moved_by_digest = (operation.to_version or "").startswith(_DIGEST)
+        """Whether the container would end on the very same image: by another digest of its tag, or by going back to it."""
+        if operation.kind == ROLLBACK and self.source["Config"]["Image"] != self.replica.body["Image"]:
+            return False
+        moved_by_digest = operation.kind == ROLLBACK or (operation.to_version or "").startswith(_DIGEST)
         return moved_by_digest and self.new_image["Id"] == self.source["Image"]
 
 
 def prepare(host: Host, operation: Operation) -> Prepared:
-    """Pull the target and prove that it is here and fits; read what the new container must look like.
+    """Have the target here and prove that it fits; read what the new container must look like.
 
-    Raises Failed, Invalid, EngineError or RegistryError; the container has not been touched.
+    The security gate judges what is new: not a copy on the same image, nor the image of a backup. Raises Failed, Invalid, EngineError or RegistryError; the container has not been touched.
     """
     source = _source(host, operation)
     old_image = _image_or_nothing(host, source["Image"])
-    recreated = operation.kind == RECREATION
-    before = None if recreated else _image_or_nothing(host, operation.target_image or "").get("Id")
-    reference = _same_image(host, source) if recreated else _pulled(host, operation)
-    try:
-        new_image = host.engine.image(reference)
-    except EngineNotFound:
-        raise Failed(f"{reference} was pulled but is not here.") from None
+    before = _image_or_nothing(host, operation.target_image or "").get("Id")
+    reference, new_image = _target(host, operation, source)
     for part in ("Os", "Architecture"):
         if old_image.get(part) and new_image.get(part) != old_image[part]:
             raise Failed(f"{reference} is for {new_image.get(part)}, but {old_image[part]} is needed.")
-    if not recreated and new_image["Id"] != source["Image"]:
+    if operation.kind not in (RECREATION, ROLLBACK) and new_image["Id"] != source["Image"]:
         host.gatekeeper.require_safe(operation, host.engine, reference, new_image, before)
     info = host.engine.info()
     replica = plan_replica(
@@ -85,8 +83,7 @@ def remember(host: Host, operation: Operation, prepared: Prepared, temp_name: st
 
     Raises Failed when the disk does not take it: without that a `--rm` container could not be brought back.
     """
-    host.backups.add(_backup(operation, prepared))
-    host.backups.keep(operation.identity, host.action(operation.trigger).backup_count)
+    _keep_image(host, operation, prepared)
     source = prepared.source
     itself = plan_replica(
         source,
@@ -115,6 +112,33 @@ def _source(host: Host, operation: Operation) -> Document:
     if source["State"].get("Paused"):
         raise Failed("The container is paused; unpause it first.")
     return source
+
+
+def _target(host: Host, operation: Operation, source: Document) -> tuple[str, Document]:
+    """The reference to create from, and its image, which is here."""
+    if operation.kind == ROLLBACK:
+        return remembered(host, operation)
+    reference = _same_image(host, source) if operation.kind == RECREATION else _pulled(host, operation)
+    try:
+        return reference, host.engine.image(reference)
+    except EngineNotFound:
+        raise Failed(f"{reference} was pulled but is not here.") from None
+
+
+def _keep_image(host: Host, operation: Operation, prepared: Prepared) -> None:
+    """One more backup, and the oldest ones forgotten: never the one a rollback is about to use.
+
+    A rollback remembers the image it leaves, so that one can go forward again, but that one once.
+    """
+    made = _backup(operation, prepared)
+    count = host.action(operation.trigger).backup_count
+    if operation.kind == ROLLBACK:
+        newest = next(iter(host.backups.of(operation.identity)), None)
+        if newest is not None and newest.id != made.id and newest.is_of(made.image_id, made.image_digest):
+            return
+        count += 1
+    host.backups.add(made)
+    host.backups.keep(operation.identity, count)
 
 
 def _pulled(host: Host, operation: Operation) -> str:

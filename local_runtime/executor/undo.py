@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
-from chalicelib.domain.operation import Operation, Phase
+from chalicelib.domain.operation import ROLLBACK, Operation, Phase
 from chalicelib.domain.recovery import Observed, Plan, Step, plan
-from chalicelib.domain.reference import Reference
-from chalicelib.ports.engine import Engine, EngineError
+from chalicelib.domain.reference import Reference, is_image_id
+from chalicelib.ports.engine import Engine, EngineError, EngineNotFound
 from local_runtime.executor.dependents import restart_dependents
 from local_runtime.executor.host import Host, observe
+from local_runtime.executor.inspection import inspect_optional
 from local_runtime.executor.ledger import attempt, insist, record
 
 _ROUNDS, _TROUBLES = 12, 4
@@ -29,6 +31,8 @@ def undo(host: Host, operation: Operation, reason: str, cause: str) -> Operation
         course, seen = make_whole(host, operation)
         if operation.old_stopped and seen.old is not None:
             restart_dependents(host.engine, operation.container_id)
+    if operation.kind == ROLLBACK and seen.old is not None:
+        _give_name_back(host.engine, seen.old.id)
     if operation is fact:
         operation = insist(host, fact)
     if seen.old is not None:
@@ -124,15 +128,26 @@ def _recreate(host: Host, operation: Operation) -> None:
     if kept is None:
         return
     image_id, replica = kept
-    _name_image(host.engine, image_id, replica.body["Image"])
+    give_name(host.engine, image_id, replica.body["Image"])
     made = host.engine.create(replica.name, replica.body)
     host.blueprints.note_made(operation.id, made)
     for network, endpoint in replica.connect:
         host.engine.connect(network, made, endpoint)
 
 
-def _name_image(engine: Engine, image_id: str, reference: str) -> None:
-    """Its tag may have moved on; it comes back, so that the container is made from the image it ran."""
-    if reference == image_id or Reference.parse(reference).digest is not None:
+def _give_name_back(engine: Engine, container: str) -> None:
+    """The container that stays goes by a name that leads to its own image, as before a rollback took it."""
+    document = inspect_optional(engine, container)
+    if document is None:
+        return
+    name, image_id = str(document["Config"]["Image"]), str(document["Image"])
+    with suppress(EngineNotFound):
+        if engine.image(name)["Id"] != image_id:
+            give_name(engine, image_id, name)
+
+
+def give_name(engine: Engine, image_id: str, reference: str) -> None:
+    """Its tag may have moved on; it comes back, so that a container is made from the image it is to run."""
+    if is_image_id(reference) or Reference.parse(reference).digest is not None:
         return
     engine.tag(image_id, reference)

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 from chalicelib.domain.errors import Failed, Stale, Unavailable
 from chalicelib.domain.gate import REASON
-from chalicelib.domain.operation import Operation, Phase, temporary_name
+from chalicelib.domain.operation import ROLLBACK, Operation, Phase, temporary_name
 from chalicelib.ports.engine import EngineError
 from local_runtime.executor.gatekeeper import Refused
 from local_runtime.executor.health import has_health_check, require_alive, require_healthy
 from local_runtime.executor.host import Host
 from local_runtime.executor.ledger import attempt, insist, record
 from local_runtime.executor.prepare import Prepared, prepare, remember
-from local_runtime.executor.undo import undo
+from local_runtime.executor.undo import give_name, undo
 
 _REMOVAL_PAUSES = (0.0, 0.2, 0.4, 0.8, 1.6)
 
@@ -78,6 +78,8 @@ class Story:
             engine.rename(old_id, temp_name)
         self.record(Phase.RENAMED)
         with _step("create_new_failed"):
+            if self.operation.kind == ROLLBACK:
+                give_name(engine, prepared.new_image["Id"], prepared.replica.body["Image"])
             new_id = engine.create(prepared.replica.name, prepared.replica.body)
         self.record(Phase.NEW_CREATED, new_container_id=new_id)
         with _step("create_new_failed"):
