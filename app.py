@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from chalice.app import CaseInsensitiveMapping, Chalice, Response, WebsocketEvent
+from chalice.app import CaseInsensitiveMapping, Chalice, CloudWatchEvent, Rate, Response, SQSEvent, WebsocketEvent
 
 from chalicelib.bootstrap import services
 from chalicelib.wire.log_line import adopt_lambda_log
 from handlers.dispatch import dispatch
 from handlers.gateway import request_of, response_parts
+from handlers.gateway_queue import swept, woken
 from handlers.gateway_sockets import connected, ignored
 from handlers.routes import ROUTES
+
+if TYPE_CHECKING:
+    from chalicelib.usecases.deliver import Deliver
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -51,3 +56,25 @@ def hear_viewer(event: WebsocketEvent) -> dict[str, int]:
 def close_stream(event: WebsocketEvent) -> dict[str, int]:
     """Note that a viewer has left."""
     return ignored(event.to_dict(), services())
+
+
+@cache
+def sender() -> Deliver:
+    """Whoever sends here; a request of the gateway needs none of it."""
+    from chalicelib.sending import on_the_queue
+
+    return on_the_queue(services())
+
+
+@app.on_sqs_message(queue="slipway-notifications", batch_size=10, maximum_concurrency=2)
+def notify(event: SQSEvent) -> dict[str, Any]:
+    """Send what executors have put into the outbox."""
+    return woken(event.to_dict(), services(), sender().due, event.context.get_remaining_time_in_millis())
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def sweep(event: CloudWatchEvent) -> int:
+    """Send what has become due: further attempts, digests."""
+    from chalicelib.sending import ELSEWHERE
+
+    return swept(services(), sender().due, event.context.get_remaining_time_in_millis(), ELSEWHERE)

@@ -1,8 +1,9 @@
-"""Make what is deployed: `python -m infra.bundle --out build/` writes `deployment.zip` and `sam.json`.
+"""Make what is deployed: `python -m infra.bundle --out build/` writes `deployment.zip`, `sender.zip` and `sam.json`.
 
 Chalice packages a clean copy of the sources without the libraries Lambda brings itself; then the sources are compiled
 (Lambda cannot write byte code and would compile at every cold start) and zipped so that the same input gives the same
-bytes.
+bytes. Whoever sends notifications has a zip of its own, with the libraries of `infra/senders.txt`, so that the API's
+stays small.
 """
 
 from __future__ import annotations
@@ -36,13 +37,18 @@ _UNUSED = (
     *(f"aws_lambda_powertools/utilities/{name}" for name in _POWERTOOLS),
 )
 """Parts of our libraries that nothing here imports: cffi's compiler, a web framework, and tools beside the logger."""
-_ELSEWHERE = ("registry", "notify", "patterns.py")
+_ELSEWHERE = ("registry", "patterns.py")
 """Adapters that only an executor uses: their libraries are not here either."""
+_OF_SENDERS = ("notify",)
+"""Adapters that the API has no use for."""
+_SENDERS = ROOT / "infra" / "senders.txt"
+_PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x86_64", "manylinux_2_34_x86_64")
+_UNUSED_BY_SENDERS = ("bin", "kafka/cli", "kafka/benchmarks", "apprise/cli.py", "oauthlib/openid", "apprise/i18n")
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
 class PackagingFailed(Exception):
-    """Chalice could not package; the message is what it said."""
+    """Chalice or pip could not package; the message is what it said."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,23 +62,32 @@ def main(arguments: list[str] | None = None) -> int:
     except PackagingFailed as failure:
         sys.stderr.write(f"{failure}\n")
         return 1
-    sys.stdout.write(f"{chosen.out / 'deployment.zip'}  {(chosen.out / 'deployment.zip').stat().st_size:,} bytes\n")
+    for made in (chosen.out / "deployment.zip", chosen.out / "sender.zip"):
+        sys.stdout.write(f"{made}  {made.stat().st_size:,} bytes\n")
     return 0
 
 
 def bundle(out: Path, stage: str = "dev") -> None:
-    """Write `deployment.zip` and `sam.json` to a directory; raises PackagingFailed."""
+    """Write `deployment.zip`, `sender.zip` and `sam.json` to a directory; raises PackagingFailed."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="slipway-bundle-") as scratch:
-        sources, packaged, unpacked = (Path(scratch) / name for name in ("sources", "packaged", "unpacked"))
+        names = ("sources", "packaged", "unpacked", "sender")
+        sources, packaged, unpacked, sender = (Path(scratch) / name for name in names)
         _copy(sources)
         extra = Path(scratch) / "resources.json"
         extra.write_text(json.dumps(template()))
         _package(sources, packaged, extra, stage)
         with zipfile.ZipFile(packaged / "deployment.zip") as archive:
             archive.extractall(unpacked)
+        _strip(unpacked)
+        shutil.copytree(unpacked, sender, symlinks=True)
+        for name in _OF_SENDERS:
+            shutil.rmtree(unpacked / "chalicelib" / "adapters" / name)
         _compile(unpacked)
         _zip(unpacked, out / "deployment.zip")
+        _install(sender)
+        _compile(sender)
+        _zip(sender, out / "sender.zip")
         # CloudFormation takes templates of at most a megabyte, and Chalice spends most of that on white space.
         made = json.loads((packaged / "sam.json").read_text())
         (out / "sam.json").write_text(json.dumps(made, indent=1))
@@ -105,7 +120,25 @@ def _package(sources: Path, out: Path, extra: Path, stage: str) -> None:
         raise PackagingFailed(f"chalice package failed:\n{done.stdout}{done.stderr}")
 
 
-def _compile(directory: Path) -> None:
+def _install(directory: Path) -> None:
+    """The senders' libraries, for the Python that runs this on Lambda's system."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    platforms = [word for one in _PLATFORMS for word in ("--platform", one)]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--no-compile", "--only-binary=:all:", "--python-version", version, "--target", str(directory)]
+    done = subprocess.run([*command, *platforms, "-r", _SENDERS], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PackagingFailed(f"pip install failed:\n{done.stdout}{done.stderr}")
+    for name in _UNUSED_BY_SENDERS:
+        path = directory / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.exists():
+            path.unlink()
+
+
+def _strip(directory: Path) -> None:
+    """Leave out what nothing imports there."""
     adapters = directory / "chalicelib" / "adapters"
     unused = [
         *directory.glob("*.dist-info"),
@@ -114,6 +147,9 @@ def _compile(directory: Path) -> None:
     ]
     for path in unused:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _compile(directory: Path) -> None:
     # Unchecked: file times mean nothing in a reproducible zip, and nobody edits sources on Lambda.
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     compiled = compileall.compile_dir(

@@ -23,7 +23,8 @@ def main(upgrade: bool) -> int:
         status = compile_pins(uv, folder, [*constraints, *(["--upgrade"] if upgrade else [])])
         if status != 0:
             return status
-    carry_over(pins(ROOT / "local_runtime/requirements.txt"), ROOT / "requirements.txt")
+    for bundle in ("requirements.txt", "infra/senders.txt"):
+        carry_over(pins(ROOT / "local_runtime/requirements.txt"), ROOT / bundle)
     return 0
 
 

@@ -75,6 +75,11 @@ class Notice:
     owner: str | None = None
     lease_until: datetime | None = None
 
+    @property
+    def trigger_type(self) -> str:
+        """The type of the trigger it is for."""
+        return self.trigger.partition(".")[0]
+
     def free(self, now: datetime) -> bool:
         """Whether it is due and nobody is sending it."""
         if self.state is not NoticeState.WAITING or self.due_at > now:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+NOTIFICATIONS = "@notifications"
+"""The line of whoever sends notifications from elsewhere; its messages name agents. No agent can be called so."""
+
 
 @dataclass(frozen=True, slots=True)
 class WakeUp:
@@ -16,7 +19,7 @@ class WakeUp:
 
 
 class Queue(Protocol):
-    """One line per agent."""
+    """One line per agent, and one for notifications."""
 
     def wake(self, agent: str, command_id: str) -> None:
         """Tell the agent's executor to look at a command."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.notice import LEASE, Notice, key_of, mark_of
@@ -14,7 +15,8 @@ from chalicelib.ports.notifications import Author, NotSent, Outbox, Sender
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """One sender. `current` answers what a container is now; `gave_up` is told of every notice nobody will send."""
+    """One sender. `current` answers what a container is now; `gave_up` is told of every notice nobody will send;
+    `sends` says which types of triggers are this sender's: the others' notices stay for another one."""
 
     triggers: Iterable[Trigger]
     outbox: Outbox
@@ -23,9 +25,10 @@ class Deliver:
     clock: Clock
     current: Callable[[Identity], Container | None]
     gave_up: Callable[[Notice], object]
+    sends: Callable[[str], bool] = lambda _kind: True
 
-    def due(self, agent: str) -> int:
-        """Send all that is due for an agent's triggers; how many messages went out.
+    def due(self, agent: str, until: datetime | None = None) -> int:
+        """Send all that is due for an agent's triggers; how many messages went out. None is begun after `until`.
 
         A notice is claimed, sent, and then settled. Whoever dies in between leaves a claim that runs out: it is sent
         again, under the same key.
@@ -33,9 +36,13 @@ class Deliver:
         now = self.clock.now()
         groups: dict[str, list[Notice]] = {}
         for notice in self.outbox.open(agent):
-            if notice.free(now):
+            if notice.free(now) and self.sends(notice.trigger_type):
                 groups.setdefault(notice.group, []).append(notice)
-        return sum(self._group(sorted(notices, key=lambda one: one.key)) for notices in groups.values())
+        return sum(
+            self._group(sorted(notices, key=lambda one: one.key))
+            for notices in groups.values()
+            if until is None or self.clock.now() < until
+        )
 
     def _group(self, notices: list[Notice]) -> int:
         now = self.clock.now()

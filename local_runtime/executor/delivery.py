@@ -1,47 +1,88 @@
-"""Sending what waits, wherever it is done; and when a digest is due."""
+"""Sending what waits, by threads of this executor or by whoever does it elsewhere; and triggers run by hand."""
 
 from __future__ import annotations
 
 import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from cronsim import CronSim, CronSimError
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.audit import AuditEntry
-from chalicelib.domain.container import Identity
-from chalicelib.domain.notice import Notice
-from chalicelib.usecases.deliver import Deliver
+from chalicelib.domain.command import CommandKind
+from chalicelib.domain.errors import SlipwayError
+from chalicelib.ports.queues import NOTIFICATIONS
+from chalicelib.sending import ELSEWHERE, beside_an_engine
+from chalicelib.usecases.run_trigger import Waiting, run_trigger
+from local_runtime.executor.claim import Claim
 
 log = logging.getLogger(__name__)
 
+Perform = Callable[[Claim, datetime], Mapping[str, Any]]
 
-def deliverer(services: Services) -> Deliver:
-    """Whatever sends for these services: beside an engine, or on a queue."""
+SENDERS = 2
+"""Threads that deliver: a slow receiver must not hold up the others."""
+_LOOK = 5.0
+_PATIENCE = 60.0
+"""How long somebody who runs a trigger by hand waits for whoever sends elsewhere."""
 
-    def gave_up(notice: Notice) -> None:
-        log.warning("notice %s was given up: %s", notice.key, notice.last_error)
-        identity = notice.identity or Identity(notice.agent, "", notice.agent)
-        entry = AuditEntry(
-            f"{notice.key}:given-up",
-            services.clock.now(),
-            "notification-delivery-failed",
-            "error",
-            identity,
-            trigger=notice.trigger,
-            details=notice.last_error,
-        )
-        services.audit.add([entry])
 
-    return Deliver(
-        services.settings.triggers.triggers,
-        services.outbox,
-        services.author,
-        services.sender,
-        services.clock,
-        services.containers.get,
-        gave_up,
-    )
+class Delivery:
+    """One executor's sender. When notifications are sent from elsewhere it sends what actions there are, and wakes."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._agent = services.settings.agent
+        self._elsewhere = services.settings.triggers.sent_from == ELSEWHERE
+        self._deliver = beside_an_engine(services)
+        self._stopping = threading.Event()
+        self._news = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"herald-{number}", daemon=True) for number in range(SENDERS)
+        ]
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Deliver no more; what waits is delivered after the next start."""
+        self._stopping.set()
+        self._news.set()
+
+    def hurry(self) -> None:
+        """There is something new. Raises Unavailable when whoever sends elsewhere cannot be told."""
+        self._news.set()
+        if self._elsewhere:
+            self._services.queue.wake(NOTIFICATIONS, self._agent)
+
+    def beside(self, perform: Perform) -> Perform:
+        """Run triggers, and leave the rest to `perform`."""
+        services = self._services
+        waiting = Waiting(services.outbox, self.hurry, time.sleep, _PATIENCE) if self._elsewhere else None
+
+        def either(claim: Claim, attentive_since: datetime) -> Mapping[str, Any]:
+            if claim.command.kind is not CommandKind.RUN_TRIGGER:
+                return perform(claim, attentive_since)
+            triggers, find = services.settings.triggers.triggers, services.containers.get
+            return run_trigger(claim.command, triggers, services.author, services.sender, find, waiting)
+
+        return either
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._deliver.due(self._agent)
+            except SlipwayError as error:
+                log.warning("notices: %s", error)
+            except Exception:
+                log.exception("notices could not be delivered")
+            self._news.wait(_LOOK)
+            self._news.clear()
 
 
 def next_time(cron: str, now: datetime) -> datetime:

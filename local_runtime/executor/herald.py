@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.command import CommandKind
 from chalicelib.domain.container import Container
 from chalicelib.domain.errors import SlipwayError, Unavailable
-from chalicelib.domain.operation import RECREATION, Operation
+from chalicelib.domain.operation import UPDATE, Operation
 from chalicelib.usecases.install import install
 from chalicelib.usecases.notify import Notify, offered
 from chalicelib.usecases.order import Ordering
-from chalicelib.usecases.run_trigger import run_trigger
 from chalicelib.usecases.update_automatically import update_automatically
-from local_runtime.executor.claim import Claim
 from local_runtime.executor.conclusion import Conclusion
-from local_runtime.executor.delivery import deliverer, next_time
+from local_runtime.executor.delivery import Delivery, Perform, next_time
 from local_runtime.executor.followups import FOLLOWUPS
 
 log = logging.getLogger(__name__)
 
-Perform = Callable[[Claim, datetime], Mapping[str, Any]]
-
-SENDERS = 2
-"""Threads that deliver: a slow receiver must not hold up the others."""
-_LOOK = 5.0
 _RECENT = timedelta(days=1)
-LAMBDA_LINE = "notifications"
-"""The queue's line for whoever sends from elsewhere."""
 
 
 class Herald:
@@ -44,9 +32,6 @@ class Herald:
         settings = services.settings
         self._agent = settings.agent
         self._triggers = settings.triggers.triggers
-        self._elsewhere = settings.triggers.sent_from == "lambda"
-        self._stopping = threading.Event()
-        self._news = threading.Event()
         self._notify = Notify(
             settings.agent,
             self._triggers,
@@ -56,10 +41,8 @@ class Herald:
             offered=self._offered,
             next_digest=next_time,
         )
-        self._deliver = deliverer(services)
-        self._threads = [
-            threading.Thread(target=self._run, name=f"herald-{number}", daemon=True) for number in range(SENDERS)
-        ]
+        self._delivery = Delivery(services)
+        self.beside: Callable[[Perform], Perform] = self._delivery.beside
         self._told: set[tuple[str, datetime]] = set()
         self._installs = services.installs(self._install)
 
@@ -67,14 +50,11 @@ class Herald:
         """Begin to deliver, and to hear install buttons."""
         for installs in self._installs:
             installs.start()
-        if not self._elsewhere:
-            for thread in self._threads:
-                thread.start()
+        self._delivery.start()
 
     def stop(self) -> None:
         """Deliver no more; what waits is delivered after the next start."""
-        self._stopping.set()
-        self._news.set()
+        self._delivery.stop()
         for installs in self._installs:
             installs.stop()
 
@@ -93,7 +73,7 @@ class Herald:
 
     def ended(self, operation: Operation, container: Container | None) -> None:
         """The end of an operation."""
-        if operation.kind != RECREATION:
+        if operation.kind == UPDATE:
             self._tell(lambda: self._notify.ended(operation, container))
 
     def security_alert(self, container: Container, details: str, report: str) -> None:
@@ -111,17 +91,6 @@ class Herald:
                 self._tell(lambda one=silence: self._notify.agent_disconnected(*one))  # type: ignore[misc]
                 self._told.add(silence)
 
-    def beside(self, perform: Perform) -> Perform:
-        """Run triggers, and leave the rest to `perform`."""
-
-        def either(claim: Claim, attentive_since: datetime) -> Mapping[str, Any]:
-            if claim.command.kind is not CommandKind.RUN_TRIGGER:
-                return perform(claim, attentive_since)
-            services = self._services
-            return run_trigger(claim.command, self._triggers, services.author, services.sender, services.containers.get)
-
-        return either
-
     def _tell(self, tell: Callable[[], int]) -> None:
         """Trouble with telling is no trouble of whoever has news; only the store's own is, for then news would be lost.
 
@@ -129,16 +98,12 @@ class Herald:
         """
         try:
             self._notify.rules = self._services.rules.rules()
-            new = tell()
+            if tell():
+                self._delivery.hurry()
         except Unavailable:
             raise
         except SlipwayError as error:
             log.warning("news could not be kept: %s", error)
-            return
-        if new and self._elsewhere:
-            self._services.queue.wake(LAMBDA_LINE, self._agent)
-        elif new:
-            self._news.set()
 
     def _offered(self, container: Container) -> bool:
         """Whether no policy holds its candidate back at this moment."""
@@ -160,14 +125,3 @@ class Herald:
             install(self._agent, watcher, name, services.fleet, ordering, services.operations)
         except SlipwayError as error:
             log.warning("%s is not updated by its install button: %s", name, error)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._deliver.due(self._agent)
-            except SlipwayError as error:
-                log.warning("notices: %s", error)
-            except Exception:
-                log.exception("notices could not be delivered")
-            self._news.wait(_LOOK)
-            self._news.clear()

@@ -81,6 +81,7 @@ class Report:
                 "registries": self._services.registries.described(),
                 "responses": self._responses(),
                 "security": self._security(),
+                "notificationsFrom": settings.triggers.sent_from,
                 "triggers": [
                     {"id": one.id, "type": one.type, "name": one.name, "configuration": dict(masked(one))}
                     for one in settings.triggers.triggers

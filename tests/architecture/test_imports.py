@@ -31,8 +31,16 @@ MAY_IMPORT = {
     "chalicelib.settings_security": {"chalicelib.domain"},
     "chalicelib.settings_triggers": {"chalicelib.domain", "chalicelib.settings_reader"},
     "chalicelib.bootstrap": {"chalicelib"},
+    "chalicelib.sending": {"chalicelib.bootstrap", "chalicelib.domain", "chalicelib.usecases"},
     "handlers": {"handlers", "chalicelib.usecases", "chalicelib.wire", "chalicelib.domain", "chalicelib.ports"},
-    "app": {"handlers", "chalicelib.bootstrap", "chalicelib.config", "chalicelib.wire.log_line"},
+    "app": {
+        "handlers",
+        "chalicelib.bootstrap",
+        "chalicelib.config",
+        "chalicelib.sending",
+        "chalicelib.usecases.deliver",
+        "chalicelib.wire.log_line",
+    },
     "local_runtime.engine": {"local_runtime.engine", "chalicelib.domain", "chalicelib.ports"},
     "local_runtime.executor": {
         "local_runtime.executor",
@@ -44,6 +52,7 @@ MAY_IMPORT = {
         "chalicelib.wire.log_line",
         "chalicelib.bootstrap",
         "chalicelib.config",
+        "chalicelib.sending",
         "chalicelib.settings_security",
     },
     "local_runtime.server": {

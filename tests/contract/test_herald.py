@@ -14,7 +14,8 @@ import pytest
 from chalicelib.domain.notice import NoticeState
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.domain.policy import Policy
-from local_runtime.executor.herald import LAMBDA_LINE, Herald
+from chalicelib.ports.queues import NOTIFICATIONS
+from local_runtime.executor.herald import Herald
 from tests.builders.api import DOCKER_TRIGGER, Api, api_over
 from tests.builders.containers import NOW, container, with_update
 from tests.integration.receivers.broker import mqtt_broker
@@ -101,7 +102,7 @@ def test_a_notice_that_is_given_up_leaves_a_row_in_the_audit_log(api_store: str,
             until(lambda count=attempt: len(receiver.requests) >= count)  # type: ignore[misc]
             until(lambda count=attempt: api.services.outbox.open("local")[0].attempts >= count)  # type: ignore[misc]
             api.services.clock.at += timedelta(minutes=6)  # type: ignore[attr-defined]
-            herald._news.set()
+            herald._delivery.hurry()
         (notice,) = api.services.outbox.open("local")
         assert notice.state is NoticeState.DEAD
         until(lambda: api.services.audit.newest(["local"], 10))
@@ -128,7 +129,7 @@ def test_a_sender_elsewhere_is_woken_and_nothing_is_sent_here(api_store: str, re
         woken: list[tuple[str, str]] = []
         api.host.wake = lambda agent, about: woken.append((agent, about))  # type: ignore[method-assign]
         herald.checked([WEB])
-        assert woken == [(LAMBDA_LINE, "local")]
+        assert woken == [(NOTIFICATIONS, "local")]
         assert [one.state for one in api.services.outbox.open("local")] == [NoticeState.WAITING]
         assert receiver.requests == []
 

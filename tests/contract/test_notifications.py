@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +20,7 @@ from chalicelib.domain.trigger_settings import read
 from chalicelib.usecases.deliver import Deliver
 from chalicelib.usecases.notify import Notify
 from chalicelib.wire.notice import Words
+from handlers.gateway_queue import woken
 from tests.builders.api import Api
 from tests.builders.containers import NOW, container, with_update
 from tests.fakes.notifications import Deaths, FakeSender, Killed, Mortal
@@ -37,8 +39,32 @@ def triggers(**variables: str) -> tuple[Trigger, ...]:
 NTFY = triggers(ntfy_one_topic="news")
 
 
+def _on_the_queue(site: Site) -> int:
+    """As Lambda is woken: a message that names the agent."""
+    sent: list[int] = []
+    record = {"messageId": "1", "body": "local"}
+    services = cast("Any", SimpleNamespace(clock=site.clock))
+    answer = woken({"Records": [record]}, services, lambda agent, _: sent.append(site.deliver.due(agent)), 120_000)
+    assert answer == {"batchItemFailures": []}
+    return sum(sent)
+
+
+SENDING: Mapping[str, Callable[[Site], int]] = {
+    "executor": lambda site: site.deliver.due("local"),
+    "lambda": _on_the_queue,
+}
+
+
+@pytest.fixture(autouse=True, params=list(SENDING))
+def through(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends: beside an engine, or on the queue."""
+    monkeypatch.setattr(Site, "through", request.param)
+
+
 class Site:
     """One executor: what it tells, and what its sender does."""
+
+    through = "executor"
 
     def __init__(self, api: Api, configured: tuple[Trigger, ...] = NTFY, deaths: Deaths | None = None) -> None:
         self.clock: StillClock = api.services.clock  # type: ignore[assignment]
@@ -73,7 +99,7 @@ class Site:
 
     def send(self, after: timedelta = timedelta(0)) -> int:
         self.clock.at += after
-        return self.deliver.due("local")
+        return SENDING[self.through](self)
 
     @property
     def keys(self) -> list[str]:

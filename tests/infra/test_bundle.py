@@ -15,35 +15,12 @@ from argon2 import PasswordHasher
 
 from infra.bundle import bundle
 from tests.builders.requests import event
-from tests.infra.lambda_runtime import LambdaRuntime, lambda_libraries, python
+from tests.infra.lambda_runtime import LambdaRuntime, python
 from tests.store_process import running_store
 
 FORBIDDEN = {"fastapi", "starlette", "uvicorn", "pydantic", "docker", "moto", "httpx", "mangum", "boto3", "botocore"}
-FORBIDDEN |= {"local_runtime", "tests", "infra", "pytest", "re2"}
+FORBIDDEN |= {"local_runtime", "tests", "infra", "pytest", "re2", "apprise", "requests", "paho", "kafka"}
 LATER = {"argon2", "fastjsonschema", "itsdangerous", "aws_lambda_powertools", "handlers.openapi", "handlers.docs_page"}
-
-
-@pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle and its template, made once."""
-    out = tmp_path_factory.mktemp("build")
-    bundle(out)
-    return out
-
-
-@pytest.fixture(scope="module")
-def task(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle, unpacked into an empty directory."""
-    directory = tmp_path_factory.mktemp("task")
-    with zipfile.ZipFile(build / "deployment.zip") as archive:
-        archive.extractall(directory)
-    return directory
-
-
-@pytest.fixture(scope="module")
-def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What Lambda brings itself."""
-    return lambda_libraries(tmp_path_factory.mktemp("runtime") / "libraries")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +67,8 @@ def test_every_source_comes_with_its_byte_code(build: Path) -> None:
 
 def test_the_same_sources_give_the_same_bytes(build: Path, tmp_path: Path) -> None:
     bundle(tmp_path)
-    assert (tmp_path / "deployment.zip").read_bytes() == (build / "deployment.zip").read_bytes()
+    for name in ("deployment.zip", "sender.zip"):
+        assert (tmp_path / name).read_bytes() == (build / name).read_bytes()
 
 
 def test_a_cold_start_imports_only_what_every_request_needs(task: Path, libraries: Path) -> None:
@@ -150,11 +128,13 @@ def test_the_template_grants_the_function_its_own_tables_and_queues_only(build: 
 
 def test_the_template_keeps_an_executor_to_its_own_rows_and_queue(build: Path) -> None:
     resources = json.loads((build / "sam.json").read_text())["Resources"]
-    rows, shared, own_queue, viewers = resources["ExecutorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    rows, shared, own_queue, senders, viewers = resources["ExecutorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert rows["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["${aws:PrincipalTag/agent}"]}}
     assert "dynamodb:Scan" not in rows["Action"]
     assert "AccessTable" not in _tables(rows["Resource"])
     assert own_queue["Resource"]["Fn::Sub"].endswith(":slipway-commands-${!aws:PrincipalTag/agent}")
+    assert senders["Resource"] == {"Fn::GetAtt": ["NotificationsQueue", "Arn"]}
+    assert "sqs:ReceiveMessage" not in senders["Action"]
     assert viewers["Action"] == "execute-api:ManageConnections"
     tables = {name for name, one in resources.items() if one["Type"] == "AWS::DynamoDB::Table"}
     of_the_api = {"AccessTable", "LimitsTable"}

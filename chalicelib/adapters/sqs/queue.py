@@ -1,4 +1,4 @@
-"""One SQS queue per agent: `{prefix}commands-{agent}`, made here when it is missing and we may."""
+"""One SQS queue per agent, `{prefix}commands-{agent}`, and `{prefix}notifications`; made here when we may."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.domain.errors import Unavailable
-from chalicelib.ports.queues import WakeUp
+from chalicelib.ports.queues import NOTIFICATIONS, WakeUp
 
 _MISSING = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 _VISIBILITY_SECONDS = "60"
@@ -59,7 +59,7 @@ class SqsQueue:
     def _url(self, agent: str) -> str:
         with self._lock:
             if agent not in self._urls:
-                self._urls[agent] = self._find(f"{self._prefix}commands-{agent}")
+                self._urls[agent] = self._find(self._prefix + _name(agent))
             return self._urls[agent]
 
     def _find(self, name: str) -> str:
@@ -70,3 +70,7 @@ class SqsQueue:
                 raise
         attributes = {"VisibilityTimeout": _VISIBILITY_SECONDS, "MessageRetentionPeriod": _RETENTION_SECONDS}
         return str(self._client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"])
+
+
+def _name(line: str) -> str:
+    return "notifications" if line == NOTIFICATIONS else f"commands-{line}"
