@@ -1,61 +1,53 @@
 """`python -m local_runtime.executor`: watch this machine's engines and carry out commands until told to stop.
 
 Standard output is for the supervisor: `ready agent NAME` once it takes commands. The log is on standard error.
+`--health` says by its exit code whether the executor with the same data directory works; `--operation` is for deputies.
 """
 
 from __future__ import annotations
 
-import logging
+import argparse
 import signal
 import sys
 import threading
-import time
 
-from chalicelib.bootstrap import services as real_services
-from chalicelib.config import BadSetting
-from chalicelib.domain.errors import SlipwayError, Unavailable
-from chalicelib.wire.log_line import log_to
-from local_runtime.executor.executor import Executor
-from local_runtime.executor.seat import Seat, SeatTaken
-
-STORE_PATIENCE = 30.0
-STOP_PATIENCE = 3.0
-LOG = logging.getLogger("slipway.executor")
+from chalicelib.config import BadSetting, load
+from chalicelib.domain.errors import SlipwayError
+from local_runtime.executor.first import stand_in_front
+from local_runtime.executor.pulse import Pulse
+from local_runtime.executor.seat import SeatTaken
 
 
 def main() -> int:
     """Work until SIGINT or SIGTERM; 0 when stopped in good order."""
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    asked = _asked()
     try:
-        services = real_services()
-        log_to(sys.stderr, services.settings.log_level)
-        for problem in services.settings.problems:
-            LOG.error("%s; this component is left out", problem)
-        with Seat(services.settings.data) as seat:
-            executor = _started(Executor(services, seat.owner), stopped)
-            sys.stdout.write(f"ready agent {services.settings.agent}\n")
-            sys.stdout.flush()
-            stopped.wait()
-            executor.stop(STOP_PATIENCE)
+        if asked.health:
+            return 0 if Pulse(load().data).felt() else 1
+        stand_in_front()
+        stopped = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
+        # Loaded only now: a health check is done every few seconds, and the first process of a container stays small.
+        if asked.operation:
+            from local_runtime.executor.errand import run_errand
+
+            return run_errand(load(), asked.operation, stopped, own=asked.own, socket=asked.socket)
+        from local_runtime.executor.life import live
+
+        return live(stopped)
     except (BadSetting, SeatTaken, SlipwayError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    return 0
 
 
-def _started(executor: Executor, stopped: threading.Event) -> Executor:
-    """The executor at work; a store that is still starting is waited for."""
-    deadline = time.monotonic() + STORE_PATIENCE
-    while True:
-        try:
-            executor.start()
-        except Unavailable:
-            if time.monotonic() > deadline or stopped.wait(0.2):
-                raise
-        else:
-            return executor
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local_runtime.executor", description=__doc__)
+    parser.add_argument("--health", action="store_true", help="say whether the executor works, and end")
+    parser.add_argument("--operation", metavar="ID", help="carry out this operation in the executor's place, and end")
+    parser.add_argument("--own", action="store_true", help="it is about the executor's own container")
+    parser.add_argument("--socket", metavar="PATH", default="", help="where the engine is, if not where settings say")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -38,6 +38,11 @@ class Busy:
         with self._guard:
             return self._held.get(identity, 0) > 0
 
+    def others(self, identity: Identity) -> bool:
+        """Whether any other container is being changed."""
+        with self._guard:
+            return any(count > 0 for one, count in self._held.items() if one != identity)
+
     def changes(self) -> dict[Identity, int]:
         """How often each container has been changed so far."""
         with self._guard:

@@ -9,13 +9,17 @@ from datetime import timedelta
 from typing import Any, cast
 
 from chalicelib.domain.command import LEASE, Command
-from chalicelib.domain.errors import Stale, Unavailable
+from chalicelib.domain.errors import SlipwayError, Stale, Unavailable
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import Engine
 from chalicelib.ports.stores import CommandStore
 
 _PAUSE = 0.5
 _ATTEMPTS = 5
+
+
+class HandedOver(SlipwayError):
+    """Somebody else carries the command on: the claim is left to them."""
 
 
 class Claim:

@@ -32,7 +32,16 @@ _TIDY_SECONDS = 600.0
 class Executor:
     """Everything that runs beside the engines of one agent."""
 
-    def __init__(self, services: Services, owner: str, connect: Connect = connect) -> None:
+    def __init__(
+        self,
+        services: Services,
+        owner: str,
+        connect: Connect = connect,
+        *,
+        deputed: bool = False,
+        witness: Callable[..., None] | None = None,
+    ) -> None:
+        """`deputed` says that it acts for another executor and sends no deputy; `witness` proves what it made."""
         self._services = services
         self._settings = services.settings
         self._owner = owner
@@ -49,7 +58,10 @@ class Executor:
             watcher.name: station(services, watcher, connect(watcher), tools, self._blueprints, self._guard.gatekeeper)
             for watcher in self._settings.watchers
         }
-        performer = Performer(self._stations, self._herald.conclusion, busy, self._later, self._hurry)
+        if witness is not None:
+            self._stations = {name: one.with_witness(witness) for name, one in self._stations.items()}
+        sender = None if deputed else self._settings
+        performer = Performer(self._stations, self._herald.conclusion, busy, self._later, self.hurry, sender)
         self._observer = Observer(services, {name: station.watcher for name, station in self._stations.items()})
         self._worker = Worker(
             self._settings.agent,
@@ -87,6 +99,10 @@ class Executor:
         for schedule in self._schedules:
             schedule.start()
 
+    def serve(self) -> None:
+        """Take commands, and do nothing else. Raises Unavailable when the store does not answer."""
+        self._worker.start()
+
     def stop(self, patience: float) -> None:
         """Stop everything; running commands get that many seconds."""
         self._stopping.set()
@@ -103,7 +119,8 @@ class Executor:
         self._checks.stop()
         self._registries.close()
 
-    def _hurry(self) -> None:
+    def hurry(self) -> None:
+        """Look at once for what is to be done."""
         self._worker.sweep_within(0)
 
     def _later(self, work: Callable[[], object]) -> object:

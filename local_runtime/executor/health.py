@@ -32,7 +32,7 @@ def require_alive(host: Host, container: str, seconds: float) -> Document:
         host.clock.sleep(min(_PAUSE, left))
 
 
-def require_healthy(host: Host, container: str, beat: Callable[[], None]) -> None:
+def require_healthy(host: Host, container: str, beat: Callable[[], object]) -> None:
     """Return once its health check passes. Raises NotAlive when it fails, stops, or takes too long.
 
     `beat` is called every ten seconds, so that the waiting can be seen.
@@ -49,6 +49,23 @@ def require_healthy(host: Host, container: str, beat: Callable[[], None]) -> Non
         now = host.clock.now().timestamp()
         if now - started > patience:
             raise NotAlive(f"its health check did not pass within {patience:.0f} seconds: {_last_output(health)}")
+        if now - beaten >= _BEAT:
+            beaten = now
+            beat()
+        host.clock.sleep(_PAUSE)
+
+
+def require_heard(host: Host, container: str, heard: Callable[[Document], bool], beat: Callable[[], object]) -> None:
+    """Return once `heard`, asked with its inspect document, says that the container has told of itself.
+
+    Raises NotAlive when it stops or takes longer than a health check may; `beat` is called every ten seconds.
+    """
+    started = beaten = host.clock.now().timestamp()
+    patience = float(host.settings.health_gate_seconds)
+    while not heard(_require_running(host, container)):
+        now = host.clock.now().timestamp()
+        if now - started > patience:
+            raise NotAlive(f"it runs, but did not report within {patience:.0f} seconds")
         if now - beaten >= _BEAT:
             beaten = now
             beat()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from local_runtime.executor.gatekeeper import Gatekeeper
 from local_runtime.executor.inspection import inspect_optional
 
 Document = Mapping[str, Any]
+
+Witness = Callable[["Host", str, Callable[[], object]], None]
 
 _VANISHING_SECONDS = 10.0
 
@@ -37,6 +39,9 @@ class Host:
     clock: Clock
     settings: Settings
     gatekeeper: Gatekeeper
+    witness: Witness | None = None
+    """What more a new container must show than that it runs and is healthy; raises when it does not, and is given a
+    function to be called while it waits."""
 
     def action(self, trigger: str | None) -> DockerActionSettings:
         """The docker action of that id, or one with the default settings."""

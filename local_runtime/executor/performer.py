@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from chalicelib.config import Settings
 from chalicelib.domain.command import CommandKind, subject
 from chalicelib.domain.container import Identity
 from chalicelib.domain.errors import NotFound
-from chalicelib.ports.engine import Engine
+from chalicelib.ports.engine import Engine, EngineError
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.conclusion import Conclusion
+from local_runtime.executor.deputy import Deputies
 from local_runtime.executor.inspection import inspect_optional
+from local_runtime.executor.itself import Itself
 from local_runtime.executor.station import Station
 from local_runtime.executor.updates import Updates
 from local_runtime.executor.watching import watch
@@ -29,7 +33,10 @@ _VERBS: Mapping[CommandKind, Callable[[Engine, str], None]] = {
 
 
 class Performer:
-    """Knows every kind of command. `later` runs something in the background, `hurry` has the operations swept."""
+    """Knows every kind of command. `later` runs something in the background, `hurry` has the operations swept.
+
+    With `sender`, an executor's settings, what concerns its own container is done by a deputy.
+    """
 
     def __init__(
         self,
@@ -38,12 +45,15 @@ class Performer:
         busy: Busy,
         later: Later,
         hurry: Callable[[], None],
+        sender: Settings | None = None,
     ) -> None:
         self._stations = stations
         self._conclusion = conclusion
         self._busy = busy
         self._later = later
-        self._updates = Updates(conclusion, busy, later, hurry)
+        self._itself = Itself()
+        self._deputies = Deputies(sender, self._itself, busy) if sender is not None else None
+        self._updates = Updates(conclusion, busy, later, hurry, self._deputies)
 
     def perform(self, claim: Claim, attentive_since: datetime) -> Result:
         """Do it and say what came of it. Raises SlipwayError when it failed.
@@ -63,6 +73,14 @@ class Performer:
             return _reveal(station, identity, container_id)
         return self._act(station, claim, container_id)
 
+    def own_containers(self) -> list[str]:
+        """The ids of the containers this executor runs in, of those it knows: one, when it does, or none."""
+        found: list[str] = []
+        for name, station in self._stations.items() if self._deputies is not None else ():
+            with suppress(EngineError):
+                found += self._itself.on(name, station.watcher.engine)
+        return found
+
     def _act(self, station: Station, claim: Claim, container_id: str) -> Result:
         """Start, stop or restart; already being in that state is no error."""
         identity, _ = subject(claim.command)
@@ -70,6 +88,8 @@ class Performer:
         with self._busy.hold(identity):
             if inspect_optional(host.engine, container_id) is None:
                 raise NotFound(f"{identity.name} is gone from its host")
+            if self._deputies is not None and self._deputies.has_done(station, claim.command, container_id):
+                return {"container_id": container_id}
             try:
                 _VERBS[kind](host.engine, container_id)
             except Exception as error:

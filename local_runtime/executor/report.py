@@ -14,6 +14,7 @@ from chalicelib.bootstrap import Services
 from chalicelib.domain.agent import HEARTBEAT, Agent
 from chalicelib.domain.errors import SlipwayError
 from chalicelib.domain.trigger import masked
+from local_runtime.executor.pulse import Pulse
 from local_runtime.executor.watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Report:
         self._also = also
         self._stopping = threading.Event()
         self._wanted = threading.Event()
+        self._pulse = Pulse(services.settings.data)
         self._earlier: Mapping[str, Sequence[float]] = {}
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         for watcher in watchers.values():
@@ -89,6 +91,7 @@ class Report:
             },
         )
         self._services.agents.report(agent, self._services.clock.now())
+        self._pulse.beat()
 
     def _responses(self) -> dict[str, list[float]]:
         """Requests and seconds by registry: counters must go on where the last life of this agent ended."""

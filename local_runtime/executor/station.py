@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from chalicelib.bootstrap import Services
@@ -18,7 +18,7 @@ from local_runtime.executor.blueprints import Blueprints
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim, fenced
 from local_runtime.executor.gatekeeper import Gatekeeper
-from local_runtime.executor.host import Host
+from local_runtime.executor.host import Host, Witness
 from local_runtime.executor.inventory import with_findings
 from local_runtime.executor.watcher import Check, Tools, Watcher
 
@@ -31,6 +31,10 @@ class Station:
 
     watcher: Watcher
     hold: Callable[[Claim], Host]
+
+    def with_witness(self, witness: Witness) -> Station:
+        """The same station, where a new container must also show what this witness asks for."""
+        return replace(self, hold=lambda claim: replace(self.hold(claim), witness=witness))
 
 
 def connect(settings: WatcherSettings) -> Engine:

@@ -111,11 +111,15 @@ class Story:
         host, new_id = self._host, self.operation.new_container_id or ""
         with _step("start_new_failed"):
             document = require_alive(host, new_id, host.settings.liveness_grace_ms / 1000)
-        if not has_health_check(document):
+        checked = has_health_check(document)
+        if not checked and host.witness is None:
             return
         self.record(Phase.HEALTH_GATE)
         with _step("health_gate_failed"):
-            require_healthy(host, new_id, lambda: self.record(Phase.HEALTH_GATE))
+            if checked:
+                require_healthy(host, new_id, lambda: self.record(Phase.HEALTH_GATE))
+            if host.witness is not None:
+                host.witness(host, new_id, lambda: self.record(Phase.HEALTH_GATE))
         self.record(Phase.HEALTH_GATE_PASSED, committed=True)
 
     def commit(self) -> Operation:

@@ -13,6 +13,7 @@ from chalicelib.domain.operation import RECREATION, Operation, Phase
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.conclusion import Conclusion, survivor
+from local_runtime.executor.deputy import IMPOSSIBLE, Deputies
 from local_runtime.executor.host import Host
 from local_runtime.executor.ledger import record
 from local_runtime.executor.recover import INTERRUPTED, recover
@@ -36,11 +37,13 @@ class Updates:
         busy: Busy,
         later: Callable[[Callable[[], object]], object],
         hurry: Callable[[], None],
+        deputies: Deputies | None = None,
     ) -> None:
         self._conclusion = conclusion
         self._busy = busy
         self._later = later
         self._hurry = hurry
+        self._deputies = deputies
 
     def update(self, station: Station, claim: Claim, attentive_since: datetime) -> Mapping[str, Any]:
         """Bring an operation to its end, from wherever it stands. One that has ended is told about again."""
@@ -51,9 +54,13 @@ class Updates:
             if operation is None:
                 raise NotFound(f"operation {operation_of(claim.command)} is not in the ledger of {identity.name}")
             if not operation.ended:
-                operation = _resume(host, operation, attentive_since)
+                operation = self._entrusted(host, operation, attentive_since) or _resume(
+                    host, operation, attentive_since
+                )
             self._conclusion.of(station.watcher, host, operation)
         self._look_again(station.watcher, operation)
+        if operation.reason_code == IMPOSSIBLE:
+            raise Conflict(operation.last_error or IMPOSSIBLE, operation.id)
         if operation.reason_code == REASON:
             raise Conflict(operation.last_error or "the security gate blocks it", operation.id)
         if operation.kind == RECREATION and operation.reason_code == INTERRUPTED:
@@ -69,6 +76,10 @@ class Updates:
         removed = remove_leftovers(host, station.watcher.agent, station.watcher.name, self._busy)
         self._follow_provider(station, host)
         return removed
+
+    def _entrusted(self, host: Host, operation: Operation, attentive_since: datetime) -> Operation | None:
+        """Nobody updates the container he runs in: that is left to a deputy, which ends with HandedOver."""
+        return self._deputies.entrust(host, operation, attentive_since) if self._deputies is not None else None
 
     def _follow_provider(self, station: Station, host: Host) -> None:
         """Have made anew whatever lived in a namespace of a container that is no more.

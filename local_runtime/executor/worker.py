@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.domain.command import (
@@ -25,7 +25,7 @@ from chalicelib.domain.operation import Operation
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.queues import Queue
 from chalicelib.ports.stores import CommandStore, OperationStore
-from local_runtime.executor.claim import Claim
+from local_runtime.executor.claim import Claim, HandedOver
 
 log = logging.getLogger(__name__)
 
@@ -192,6 +192,8 @@ class Worker:
             try:
                 since = self._attentive_since or self._clock.now()
                 result, state = self._perform(claim, since), CommandState.DONE
+            except HandedOver as error:
+                return self._hand_over(claim, error)
             except (Stale, Unavailable) as error:
                 return self._leave(claim, error)
             except SlipwayError as error:
@@ -211,6 +213,12 @@ class Worker:
         log.warning("command %s is left for later: %s", claim.command.id, why)
         pause = claim.leave(claim.command.pause)
         self.sweep_within(pause.total_seconds() + _MOMENT)
+
+    def _hand_over(self, claim: Claim, to_whom: SlipwayError) -> None:
+        """Let the other one claim it at once; whether that happened is looked at when a lease would have run out."""
+        log.info("command %s: %s", claim.command.id, to_whom)
+        claim.leave(timedelta(0))
+        self.sweep_within(LEASE.total_seconds() + _MOMENT)
 
     def _busy(self) -> bool:
         with self._guard:
