@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from chalicelib.domain import news as rules
+from chalicelib.domain.agent import Agent
 from chalicelib.domain.errors import TooMany
 from chalicelib.domain.fleet import Fleet
 from chalicelib.domain.news import Numbered
@@ -37,6 +38,7 @@ class Feed:
         self._kept: deque[Numbered] = deque(maxlen=KEPT_MOST)
         self._number = 0
         self._fleet = Fleet()
+        self._known: Sequence[Agent] = ()
         self._connections: dict[str, bool] = {}
         self._looked_at: float | None = None
         self._listeners: Counter[str] = Counter()
@@ -97,11 +99,11 @@ class Feed:
             return
         with self._looking:
             if self._stale():
-                fleet, connections = self._read()
+                fleet, agents = self._read()
                 with self._changed:
                     self._kept.clear()
                     self._number += 1
-                self._fleet, self._connections = fleet, connections
+                self._remember(fleet, agents)
                 self._looked_at = time.monotonic()
 
     def _stale(self) -> bool:
@@ -112,15 +114,17 @@ class Feed:
         if self._looked_at is not None and now - self._looked_at < LOOK_SECONDS:
             return
         self._looked_at = now
-        fleet, connections = self._read()
-        found = rules.of_agents(self._connections, connections) + rules.of_containers(self._fleet, fleet)
-        going_on, over = rules.of_operations(self._fleet, fleet)
+        fleet, agents = self._read()
+        found = rules.of_agents(self._connections, rules.connections(agents, self._clock.now()))
+        found += rules.of_progress(self._known, agents) + rules.of_scans(self._known, agents)
+        found += rules.of_containers(self._fleet, fleet) + rules.of_counts(self._fleet, fleet)
+        going_on, over = rules.of_operations(self._fleet, fleet, rules.own_containers((*self._known, *agents)))
         found += going_on
         for operation in over:
             ended = self._operations.get(operation.identity, operation.id)
             if ended is not None:
                 found += rules.of_end(ended)
-        self._fleet, self._connections = fleet, connections
+        self._remember(fleet, agents)
         if found:
             with self._changed:
                 self._forget()
@@ -129,9 +133,14 @@ class Feed:
                     self._kept.append(Numbered(self._number, now, one))
                 self._changed.notify_all()
 
-    def _read(self) -> tuple[Fleet, dict[str, bool]]:
-        fleet = self._reader.fleet()
-        return fleet, rules.connections(self._agents.all(), self._clock.now())
+    def _read(self) -> tuple[Fleet, Sequence[Agent]]:
+        # The agents first: what they tell of a container is told with what its record shows by then, or before it.
+        agents = self._agents.all()
+        return self._reader.fleet(), agents
+
+    def _remember(self, fleet: Fleet, agents: Sequence[Agent]) -> None:
+        self._fleet, self._known = fleet, agents
+        self._connections = rules.connections(agents, self._clock.now())
 
     def _forget(self) -> None:
         oldest = time.monotonic() - KEPT_SECONDS

@@ -80,7 +80,9 @@ class Executor:
         ]
         self._schedules = [schedule_of(watcher, services.clock) for watcher in watchers]
         by_name = {watcher.name: watcher for watcher in watchers}
-        self._heartbeat = Report(services, owner, by_name, self._guard.facts, self._herald.look_around)
+        self._heartbeat = Report(
+            services, owner, by_name, self._guard.facts, self._guard.bulletin, self._herald.look_around
+        )
         self._tidying = threading.Thread(target=self._tidy_again, name="tidy", daemon=True)
 
     def start(self) -> None:

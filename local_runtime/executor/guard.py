@@ -15,6 +15,7 @@ from chalicelib.domain.container import Container, Identity
 from chalicelib.settings_security import SecuritySettings
 from chalicelib.usecases.assess_image import ImageAssessor
 from local_runtime.executor.alerts import Alerts, Tell
+from local_runtime.executor.bulletin import Bulletin
 from local_runtime.executor.gatekeeper import Gatekeeper
 from local_runtime.executor.inspections import A_DAY, Inspections
 from local_runtime.executor.scanners.container import launcher
@@ -44,7 +45,8 @@ class Guard:
         urls = {name: watcher.base_url for name, watcher in engines.items()}
         self._watchers: dict[str, Watcher] = {}
         self.gatekeeper = Gatekeeper(services, assessor, alerts, urls, self._amend)
-        self._inspections = Inspections(services, self._watchers, assessor, alerts)
+        self.bulletin = Bulletin(services.clock)
+        self._inspections = Inspections(services, self._watchers, assessor, alerts, self.bulletin)
         self.beside = self._inspections.beside
         self._schedule: Schedule | None = None
         if self._instruments.scanner is not None and self._settings.scan_cron:

@@ -20,6 +20,7 @@ from chalicelib.ports.registry import RegistryError
 from chalicelib.ports.scanner import ScannerError, Subject
 from chalicelib.usecases.assess_image import ImageAssessor
 from local_runtime.executor.alerts import Alerts
+from local_runtime.executor.bulletin import Bulletin
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.scanners import subjects
 from local_runtime.executor.watcher import Watcher
@@ -43,12 +44,14 @@ class Inspections:
         watchers: Mapping[str, Watcher],
         assessor: ImageAssessor,
         alerts: Alerts,
+        bulletin: Bulletin,
     ) -> None:
         self._settings = services.settings.security
         self._services = services
         self._watchers = watchers
         self._assessor = assessor
         self._alerts = alerts
+        self._bulletin = bulletin
         self._rounds = threading.Lock()
         self._kinds: dict[CommandKind, Callable[[Command], Result]] = {
             CommandKind.SCAN: self._scan,
@@ -99,6 +102,13 @@ class Inspections:
 
     def _assess(self, container: Container, max_age: timedelta, *, by_hand: bool) -> Container:
         """Look into both images of a container and keep what was found. Raises RegistryError, NotFound."""
+        with self._bulletin.scan(container.id) as end:
+            kept = self._assessed(container, max_age, by_hand=by_hand)
+            if kept.security.scan is not None:
+                end(kept.security.scan.status)
+            return kept
+
+    def _assessed(self, container: Container, max_age: timedelta, *, by_hand: bool) -> Container:
         running = self._look(self._running(container), max_age, by_hand)
         candidate = NOTHING_KNOWN
         if container.candidate is not None:

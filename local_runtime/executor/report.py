@@ -14,7 +14,7 @@ from chalicelib.bootstrap import Services
 from chalicelib.domain.agent import HEARTBEAT, Agent
 from chalicelib.domain.errors import SlipwayError
 from chalicelib.domain.trigger import masked
-from local_runtime.executor.pulse import Pulse
+from local_runtime.executor.bulletin import Bulletin
 from local_runtime.executor.watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -25,11 +25,13 @@ _LEAST_PAUSE = 1.0
 class Report:
     """The heartbeat, in a thread of its own.
 
-    `also` is done at every regular beat.
+    `also` is done at every regular beat. `own` gives the ids of the containers this executor runs in, if it does: the
+    event stream tells of a self-update when an operation on one of them begins.
 
     `Agent.watchers` is `{name: {"engine", "cron", "jitter", ..., "error"?, "progress": Progress.facts()}}`, and
     `Agent.facts["registries"]` what `Registries.described()` gives: configuration without secrets, and how hosts do;
-    `Agent.facts["responses"]` is `{registry: [requests, seconds]}`, carried on from one life to the next.
+    `Agent.facts["responses"]` is `{registry: [requests, seconds]}`, carried on from one life to the next;
+    `Agent.facts["scans"]` what `Bulletin.facts()` gives.
     """
 
     def __init__(
@@ -38,19 +40,23 @@ class Report:
         owner: str,
         watchers: Mapping[str, Watcher],
         security: Callable[[], Any],
+        bulletin: Bulletin,
         also: Callable[[], object] = lambda: None,
+        own: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._services = services
         self._settings = services.settings
         self._owner = owner
         self._watchers = watchers
         self._security = security
+        self._bulletin = bulletin
         self._also = also
+        self._own = own
         self._stopping = threading.Event()
         self._wanted = threading.Event()
-        self._pulse = Pulse(services.settings.data)
         self._earlier: Mapping[str, Sequence[float]] = {}
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        bulletin.changed = self._wanted.set
         for watcher in watchers.values():
             watcher.progress.changed = self._wanted.set
 
@@ -83,6 +89,8 @@ class Report:
                 "registries": self._services.registries.described(),
                 "responses": self._responses(),
                 "security": self._security(),
+                "scans": self._bulletin.facts(),
+                "own": list(self._own()),
                 "notificationsFrom": settings.triggers.sent_from,
                 "triggers": [
                     {"id": one.id, "type": one.type, "name": one.name, "configuration": dict(masked(one))}
@@ -91,7 +99,6 @@ class Report:
             },
         )
         self._services.agents.report(agent, self._services.clock.now())
-        self._pulse.beat()
 
     def _responses(self) -> dict[str, list[float]]:
         """Requests and seconds by registry: counters must go on where the last life of this agent ended."""

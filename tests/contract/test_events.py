@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.agent import Agent
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.usecases import follow_fleet
 from handlers import events
@@ -146,6 +147,95 @@ def test_an_agent_that_comes_and_goes_is_told(api: Api, listener: Listener) -> N
     assert gone == {"agentName": "nas", "reason": "no heartbeat"}
 
 
+def heartbeat(api: Api, **facts: Any) -> None:
+    """What the local agent reports now."""
+    watchers = facts.pop("watchers", {})
+    api.services.agents.report(Agent("local", watchers=watchers, facts=facts), NOW)
+
+
+def test_a_scan_is_told_when_it_begins_and_when_it_ends(api: Api, listener: Listener) -> None:
+    listener.next()
+    web = container("web")
+    running = {"id": "s1", "containerId": web.id, "status": "running"}
+    heartbeat(api, scans=[running])
+    started = listener.next()
+    assert started is not None
+    assert (started.name, started.data) == ("dd:scan-started", {"containerId": web.id})
+    heartbeat(api, scans=[running | {"status": "blocked"}])
+    completed = listener.next()
+    assert completed is not None
+    assert (completed.name, completed.data) == ("dd:scan-completed", {"containerId": web.id, "status": "blocked"})
+
+
+def test_a_scan_that_was_over_before_anybody_looked_is_told_whole_and_once(api: Api, listener: Listener) -> None:
+    listener.next()
+    quick = {"id": "s1", "containerId": "a" * 64, "status": "passed"}
+    heartbeat(api, scans=[quick])
+    told = [listener.next(), listener.next()]
+    assert [one.name for one in told if one] == ["dd:scan-started", "dd:scan-completed"]
+    heartbeat(api, scans=[quick])
+    heartbeat(api, scans=[])
+    api.add(container("db"))
+    after = listener.next()
+    assert after is not None
+    assert after.name == "dd:container-added"
+
+
+def test_the_progress_of_a_cycle_is_told_when_it_changes(api: Api, listener: Listener) -> None:
+    listener.next()
+    progress = {"running": True, "checked": 3, "total": 10, "errors": 0, "startedAt": "2026-03-18T12:00:00.000+00:00"}
+    heartbeat(api, watchers={"local": {"cron": "0 * * * *", "progress": progress}})
+    assert listener.until("dd:watch-progress").data == {"agentName": "local", "watcher": "local", **progress}
+    heartbeat(api, watchers={"local": {"cron": "0 * * * *", "progress": progress | {"checked": 7}}})
+    seen = listener.until("dd:watch-progress")
+    assert seen.data == {"agentName": "local", "watcher": "local", **progress, "checked": 7}
+    ended = {"running": False, "lastRunAt": "2026-03-18T12:00:09.000+00:00", "lastDurationMs": 9000, "lastChecked": 10}
+    heartbeat(api, watchers={"local": {"progress": ended}})
+    assert listener.until("dd:watch-progress").data["lastChecked"] == 10
+    heartbeat(api, watchers={"local": {"progress": ended | {"nextRunAt": "2026-03-18T13:00:00.000+00:00"}}})
+    api.add(container("db"))
+    after = listener.next()
+    assert after is not None
+    assert after.name == "dd:container-added"
+
+
+def test_a_container_that_becomes_unhealthy_is_told_once(api: Api, listener: Listener) -> None:
+    web = replace(container("web"), health="healthy")
+    api.add(web)
+    listener.until("dd:container-added")
+    api.add(replace(web, health="unhealthy"))
+    assert listener.until("dd:container-unhealthy").data["health"] == "unhealthy"
+    api.add(replace(web, health="unhealthy", status="paused"))
+    api.add(container("db"))
+    while (seen := listener.next()) is not None and seen.name != "dd:container-added":
+        assert seen.name != "dd:container-unhealthy"
+
+
+def test_the_counts_of_an_agent_are_told_when_they_change(api: Api, listener: Listener) -> None:
+    listener.next()
+    api.add(container("web"), container("db", status="exited"), container("far", agent="nas"))
+    told = [listener.until("dd:agent-stats-changed").data for _ in range(2)]
+    assert told == [
+        {"agentName": "local", "containers": {"total": 2, "running": 1, "stopped": 1}, "images": 2},
+        {"agentName": "nas", "containers": {"total": 1, "running": 1, "stopped": 0}, "images": 1},
+    ]
+    api.services.containers.remove([container("far", agent="nas").identity])
+    gone = listener.until("dd:agent-stats-changed").data
+    assert gone == {"agentName": "nas", "containers": {"total": 0, "running": 0, "stopped": 0}, "images": 0}
+
+
+def test_an_update_of_the_executors_own_container_is_a_self_update(api: Api, listener: Listener) -> None:
+    slipway, web = with_update(container("slipway")), with_update(container("web"))
+    api.add(slipway, web)
+    heartbeat(api, own=[slipway.id])
+    listener.next()
+    api.services.operations.open(Operation("op-1", web.identity, web.id, NOW, NOW))
+    api.services.operations.open(Operation("op-2", slipway.identity, slipway.id, NOW, NOW))
+    told = listener.until("dd:self-update").data
+    assert told == {"opId": "op-2", "requiresAck": False, "ackTimeoutMs": 0, "startedAt": "2026-11-23T12:00:00.000Z"}
+    assert listener.until("dd:update-operation-changed").data["operationId"] == "op-2"
+
+
 def test_everybody_hears_the_same_under_the_same_ids(api: Api) -> None:
     with ExitStack() as stack:
         listeners = [Listener(api, seconds=20) for _ in range(3)]
@@ -163,6 +253,7 @@ def test_a_client_that_comes_back_gets_what_it_missed_once(api: Api) -> None:
     first.next()
     api.add(container("a"))
     last = first.until("dd:container-added").id
+    number = int(last.rpartition(":")[2])
     api.add(container("b"))
     first.until("dd:container-added")
     first.close()
@@ -171,9 +262,13 @@ def test_a_client_that_comes_back_gets_what_it_missed_once(api: Api) -> None:
         Listener(api, f"{PATH}?last-event-id={last}", seconds=20),
     ):
         again.next()
-        missed = again.next()
-        assert missed is not None
-        assert (missed.name, missed.data["name"]) == ("dd:container-added", "b")
+        seen = []
+        while not seen or seen[-1].name != "dd:container-added":
+            one = again.next()
+            assert one is not None
+            seen.append(one)
+        assert [int(one.id.rpartition(":")[2]) for one in seen] == list(range(number + 1, number + 1 + len(seen)))
+        assert seen[-1].data["name"] == "b"
         again.close()
 
 

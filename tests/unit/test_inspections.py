@@ -21,6 +21,7 @@ from chalicelib.ports.scanner import ScannerError, Subject
 from chalicelib.settings_security import SecuritySettings
 from chalicelib.usecases.assess_image import ImageAssessor, Instruments
 from local_runtime.executor.alerts import Alerts
+from local_runtime.executor.bulletin import Bulletin
 from local_runtime.executor.inspections import Inspections
 from local_runtime.executor.inventory import with_findings
 from tests.builders.containers import NOW, container, with_update
@@ -95,7 +96,7 @@ class Bench:
             Instruments(self.scanner), FakeReports(), self.clock, configured.security.block_severities
         )
         alerts = Alerts(self.audit, self.clock)
-        self.inspections = Inspections(services, {"local": watcher}, assessor, alerts)
+        self.inspections = Inspections(services, {"local": watcher}, assessor, alerts, Bulletin(services.clock))
 
     def _amend(self, identity: Identity, change: Callable[[Container], Container]) -> Container | None:
         """What a watcher does, where nobody else writes."""

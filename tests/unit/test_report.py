@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from chalicelib.bootstrap import Services
 from chalicelib.domain.agent import Agent
+from local_runtime.executor.bulletin import Bulletin
 from local_runtime.executor.report import Report
 from tests.fakes.policies import FakeAgents
 from tests.fakes.services import NOON, FakeSettings, StillClock
@@ -27,6 +30,7 @@ class CountedRegistries:
 
 class NoTriggers:
     triggers = ()
+    sent_from = "executor"
 
 
 @dataclass
@@ -34,6 +38,7 @@ class ExecutorSettings(FakeSettings):
     """What a report reads of the settings, besides."""
 
     agent: str = "local"
+    data: Path = field(default_factory=lambda: Path(tempfile.mkdtemp()))
     triggers: type[NoTriggers] = NoTriggers
 
 
@@ -50,7 +55,7 @@ class ExecutorServices:
 def reported(agents: FakeAgents, counted: dict[str, tuple[int, float]], times: int = 1) -> Any:
     """What is stored once an executor with these counts has come up and reported."""
     services = ExecutorServices(agents, CountedRegistries(counted))
-    report = Report(cast(Services, services), "owner", {}, dict)
+    report = Report(cast(Services, services), "owner", {}, dict, Bulletin(services.clock))
     report.start()
     for _ in range(times - 1):
         report.send()
