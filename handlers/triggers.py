@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chalicelib.domain.fleet import Entry
-from chalicelib.domain.trigger import Trigger, of_agent, serving
+from chalicelib.domain.routing import served, with_image_set
+from chalicelib.domain.trigger import Trigger, of_agent
 from chalicelib.ports.services import Services
 from chalicelib.wire import trigger as wire
 from handlers.containers import find
@@ -28,4 +29,7 @@ def _serving(entry: Entry, services: Services) -> Sequence[Trigger]:
     agent = next((one for one in services.agents.all() if one.name == name), None)
     document = entry.listing.read()
     triggers = of_agent(name, agent.facts) if agent is not None else []
-    return serving(triggers, document.get("triggerInclude"), document.get("triggerExclude"))
+    labels = with_image_set(
+        document.get("labels") or {}, document.get("triggerInclude"), document.get("triggerExclude")
+    )
+    return sorted(served(triggers, labels), key=lambda trigger: (trigger.type, trigger.name))

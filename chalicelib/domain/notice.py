@@ -20,6 +20,8 @@ LEASE = timedelta(minutes=2)
 """How long a sender has to say what became of a notice before another may send it."""
 SETTLING = timedelta(seconds=1)
 """Notices that go out together wait this long for each other."""
+FAREWELL = timedelta(seconds=5)
+"""That a container is gone is told so much later: its record must be gone by then, or it is not."""
 KEPT = timedelta(days=365)
 """How long a delivered notice is remembered, so that nobody is told the same again."""
 
@@ -35,8 +37,11 @@ class Event(StrEnum):
     UPDATE_FAILED = "update-failed"
     SECURITY_ALERT = "security-alert"
     AGENT_DISCONNECT = "agent-disconnect"
+    AGENT_RECONNECT = "agent-reconnect"
     CONTAINER_REPORT = "container-report"
     """How a container stands now, for triggers that mirror states instead of telling news (mqtt)."""
+    CONTAINER_REMOVED = "container-removed"
+    """There is nothing to mirror any more."""
 
 
 class NoticeState(StrEnum):
@@ -134,8 +139,8 @@ class Rules:
     """Those that somebody has changed."""
 
     def of(self, event: Event) -> Rule:
-        """The rule of an event; until it is changed all is told but that an agent has fallen silent."""
-        return self.by_event.get(event) or Rule(event is not Event.AGENT_DISCONNECT)
+        """The rule of an event; until it is changed all is told but that agents fall silent and come back."""
+        return self.by_event.get(event) or Rule(event not in (Event.AGENT_DISCONNECT, Event.AGENT_RECONNECT))
 
     def allow(self, event: Event, trigger: str) -> bool:
         """Whether that trigger is told."""

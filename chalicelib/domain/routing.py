@@ -13,9 +13,13 @@ from chalicelib.domain.trigger_options import ACTION_TYPES
 
 def routing_labels(container: Container) -> Mapping[str, str]:
     """Its labels, with what an image set says of its triggers where the labels say nothing."""
-    wishes = container.wishes
-    said = {"dd.trigger.include": wishes.trigger_include, "dd.trigger.exclude": wishes.trigger_exclude}
-    return {**{name: value for name, value in said.items() if value}, **container.labels}
+    return with_image_set(container.labels, container.wishes.trigger_include, container.wishes.trigger_exclude)
+
+
+def with_image_set(labels: Mapping[str, str], include: str | None, exclude: str | None) -> Mapping[str, str]:
+    """Labels, with what else was said of the container's triggers where they say nothing."""
+    said = {"dd.trigger.include": include, "dd.trigger.exclude": exclude}
+    return {**{name: value for name, value in said.items() if value}, **labels}
 
 
 def is_action(trigger: Trigger) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.domain.container import Container, Identity
-from chalicelib.domain.notice import LEASE, Notice, key_of, mark_of
+from chalicelib.domain.notice import LEASE, Event, Notice, key_of, mark_of
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.notifications import Author, NotSent, Outbox, Sender
@@ -69,14 +69,23 @@ class Deliver:
         return 1
 
     def _outdated(self, notice: Notice) -> bool:
-        """What was kept for later is sent only when the container still has that candidate."""
-        if not notice.digest or notice.identity is None:
-            return False
-        container = self.current(notice.identity)
-        if container is not None and container.candidate is not None and mark_of(container) == notice.mark:
+        """Whether it has ceased to be true while it waited; then it is void."""
+        if notice.identity is None or self._still_true(notice, self.current(notice.identity)):
             return False
         self.outbox.settle(notice.void())
         return True
+
+    @staticmethod
+    def _still_true(notice: Notice, container: Container | None) -> bool:
+        """A digest needs its very candidate, an offer no update since, a state its container, a farewell none."""
+        if notice.digest:
+            return container is not None and container.candidate is not None and mark_of(container) == notice.mark
+        if notice.event is Event.UPDATE_AVAILABLE:
+            applied = container.applied_at if container is not None else None
+            return applied is None or applied < notice.created_at
+        if notice.event is Event.CONTAINER_REPORT:
+            return container is not None
+        return notice.event is not Event.CONTAINER_REMOVED or container is None
 
     def _failed(self, notices: list[Notice], error: str) -> None:
         for notice in notices:

@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.labels import policy as label_policy
-from chalicelib.domain.notice import SETTLING, Event, Notice, Rules, key_of, mark_of
+from chalicelib.domain.notice import FAREWELL, SETTLING, Event, Notice, Rules, key_of, mark_of
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.domain.policy import Layers, Policy
 from chalicelib.domain.routing import automatic, is_action, passes, routing_labels, served
@@ -20,6 +20,7 @@ from chalicelib.ports.notifications import Author, Outbox
 
 MIRRORS = ("mqtt",)
 """Types that show how containers stand, all of them, whatever there is to tell."""
+_STATES = (Event.CONTAINER_REPORT, Event.CONTAINER_REMOVED)
 _REMEMBERED = 50_000
 
 
@@ -78,6 +79,21 @@ class Notify:
         facts = {"agent": agent, "since": since.isoformat(timespec="seconds")}
         return self._tell(Event.AGENT_DISCONNECT, None, facts, None, f"{agent} {since.isoformat()}")
 
+    def agent_reconnected(self, agent: str, since: datetime) -> int:
+        """An agent that had fallen silent then is heard of again."""
+        facts = {"agent": agent, "since": since.isoformat(timespec="seconds")}
+        return self._tell(Event.AGENT_RECONNECT, None, facts, None, f"{agent} {since.isoformat()}")
+
+    def removed(self, containers: Iterable[Container]) -> int:
+        """Containers whose records are about to go: what mirrors show of them shall go too."""
+        count = 0
+        for container in containers:
+            for trigger in self._telling(container, Event.CONTAINER_REMOVED):
+                self._shown.pop((trigger.id, container.identity), None)
+                key = key_of(trigger.id, container.identity, Event.CONTAINER_REMOVED, self.clock.new_id())
+                count += self._put(trigger, Event.CONTAINER_REMOVED, container, key, key, "simple")
+        return count
+
     def _available(self, container: Container, scan: str) -> int:
         mark = mark_of(container)
         count = 0
@@ -124,8 +140,8 @@ class Notify:
     def _hears(self, trigger: Trigger, event: Event) -> bool:
         if is_action(trigger):
             return trigger.type == "command" and event is Event.UPDATE_AVAILABLE
-        if trigger.type in MIRRORS or event is Event.CONTAINER_REPORT:
-            return trigger.type in MIRRORS and event is Event.CONTAINER_REPORT
+        if trigger.type in MIRRORS or event in _STATES:
+            return trigger.type in MIRRORS and event in _STATES
         return self.rules.allow(event, trigger.id)
 
     def _put(
@@ -150,6 +166,8 @@ class Notify:
         if mode == "digest":
             due = self.next_digest(str(trigger.configuration.get("digestcron", "0 8 * * *")), now)
             group = key_of(trigger.id, "digest", due)
+        if event is Event.CONTAINER_REMOVED:
+            due = now + FAREWELL
         notice = Notice(
             key=key,
             agent=self.agent,

@@ -21,6 +21,7 @@ _TITLES = {
     Event.UPDATE_FAILED: "Update of container ${container.name} failed",
     Event.SECURITY_ALERT: "Security alert for container ${container.name}",
     Event.AGENT_DISCONNECT: "Agent ${agent} disconnected",
+    Event.AGENT_RECONNECT: "Agent ${agent} reconnected",
 }
 _BODIES = {
     Event.UPDATE_APPLIED: "Container ${container.name} now runs ${to || container.image.tag.value}"
@@ -29,6 +30,7 @@ _BODIES = {
     'error : ""}',
     Event.SECURITY_ALERT: "${details || container.image.name}",
     Event.AGENT_DISCONNECT: "Nothing has been heard of agent ${agent} since ${since}",
+    Event.AGENT_RECONNECT: "Agent ${agent} is back; nothing had been heard of it since ${since}",
 }
 _LINE = "- ${container.name}: ${container.updateKind.localValue} -> ${container.updateKind.remoteValue}"
 
@@ -144,6 +146,7 @@ RULES: Mapping[Event, tuple[str, str]] = {
     Event.UPDATE_FAILED: ("Update failed", "An update failed or was rolled back."),
     Event.SECURITY_ALERT: ("Security alert", "A scan found critical or high vulnerabilities."),
     Event.AGENT_DISCONNECT: ("Agent disconnected", "Nothing has been heard of an agent for a while."),
+    Event.AGENT_RECONNECT: ("Agent reconnected", "An agent that had fallen silent is heard of again."),
 }
 """The events there are rules for, with a name and a description each."""
 

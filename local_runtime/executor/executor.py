@@ -52,7 +52,7 @@ class Executor:
         busy = Busy()
         self._herald = Herald(services, self._later)
         self._guard = Guard(services, self._later, self._herald.security_alert)
-        tools = tools_of(services, self._checks.of, busy, self._herald.checked)
+        tools = tools_of(services, self._checks.of, busy, self._herald.checked, self._herald.removed)
         self._blueprints = Blueprints(self._settings.data / "operations")
         self._stations = {
             watcher.name: station(services, watcher, connect(watcher), tools, self._blueprints, self._guard.gatekeeper)
@@ -81,7 +81,13 @@ class Executor:
         self._schedules = [schedule_of(watcher, services.clock) for watcher in watchers]
         by_name = {watcher.name: watcher for watcher in watchers}
         self._heartbeat = Report(
-            services, owner, by_name, self._guard.facts, self._guard.bulletin, self._herald.look_around
+            services,
+            owner,
+            by_name,
+            self._guard.facts,
+            self._guard.bulletin,
+            self._herald.look_around,
+            performer.own_containers,
         )
         self._tidying = threading.Thread(target=self._tidy_again, name="tidy", daemon=True)
 

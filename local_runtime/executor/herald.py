@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.container import Container
+from chalicelib.domain.agent import SILENCE
+from chalicelib.domain.audit import AuditEntry
+from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.errors import SlipwayError, Unavailable
 from chalicelib.domain.operation import UPDATE, Operation
 from chalicelib.usecases.install import install
@@ -43,7 +45,7 @@ class Herald:
         )
         self._delivery = Delivery(services)
         self.beside: Callable[[Perform], Perform] = self._delivery.beside
-        self._told: set[tuple[str, datetime]] = set()
+        self._silent: dict[str, datetime] = {}
         self._installs = services.installs(self._install)
 
     def start(self) -> None:
@@ -80,16 +82,38 @@ class Herald:
         """A scan found what should alarm somebody. `report` names the finding: the same one is told once."""
         self._tell(lambda: self._notify.security_alert(container, details, report))
 
+    def removed(self, containers: Sequence[Container]) -> None:
+        """Containers that are gone, before their records go."""
+        self._tell(lambda: self._notify.removed(containers))
+
     def look_around(self) -> None:
-        """Tell of agents that have fallen silent."""
+        """Tell of agents that have fallen silent, and of those that are back."""
         now = self._services.clock.now()
         for agent in self._services.agents.all():
-            if agent.name == self._agent or agent.seen_at is None or agent.connected(now):
+            if agent.name == self._agent or agent.seen_at is None:
                 continue
-            silence = (agent.name, agent.seen_at)
-            if now - agent.seen_at < _RECENT and silence not in self._told:
-                self._tell(lambda one=silence: self._notify.agent_disconnected(*one))  # type: ignore[misc]
-                self._told.add(silence)
+            silent_since = self._silent.get(agent.name)
+            if agent.connected(now):
+                if silent_since is not None:
+                    self._tell(lambda: self._notify.agent_reconnected(agent.name, silent_since))  # noqa: B023
+                    del self._silent[agent.name]
+            elif now - agent.seen_at < _RECENT and silent_since != agent.seen_at:
+                since = agent.seen_at
+                self._note_silence(agent.name, since)
+                self._tell(lambda: self._notify.agent_disconnected(agent.name, since))  # noqa: B023
+                self._silent[agent.name] = since
+
+    def _note_silence(self, agent: str, since: datetime) -> None:
+        """A row in the audit log of this agent: the silent one's is its own."""
+        row = AuditEntry(
+            id=f"{agent}:{since.isoformat()}:agent-disconnect",
+            at=since + SILENCE,
+            action="agent-disconnect",
+            status="info",
+            identity=Identity(self._agent, "", agent),
+            details=f"Nothing has been heard of agent {agent} since {since.isoformat(timespec='seconds')}",
+        )
+        self._services.audit.add([row])
 
     def _tell(self, tell: Callable[[], int]) -> None:
         """Trouble with telling is no trouble of whoever has news; only the store's own is, for then news would be lost.

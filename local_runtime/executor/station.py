@@ -49,9 +49,13 @@ def connect(settings: WatcherSettings) -> Engine:
 
 
 def tools_of(
-    services: Services, check: Check, busy: Busy, checked: Callable[[Sequence[Container]], object] = lambda _: None
+    services: Services,
+    check: Check,
+    busy: Busy,
+    checked: Callable[[Sequence[Container]], object] = lambda _: None,
+    removed: Callable[[Sequence[Container]], object] = lambda _: None,
 ) -> Tools:
-    """What the watchers of one executor share; `checked` is told of the containers of every check."""
+    """What the watchers of one executor share; `checked` and `removed` are told of containers."""
     return Tools(
         containers=services.containers,
         operations=services.operations,
@@ -62,6 +66,7 @@ def tools_of(
         clock=services.clock,
         busy=busy,
         checked=checked,
+        removed=removed,
         merge=partial(with_findings, gate=services.settings.security.gate),
     )
 
@@ -88,6 +93,7 @@ def station(
             clock=services.clock,
             settings=services.settings,
             gatekeeper=gatekeeper,
+            audit=services.audit,
         )
 
     return Station(Watcher(services.settings.agent, settings, engine, tools), hold)

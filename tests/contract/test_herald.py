@@ -11,7 +11,8 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.domain.notice import NoticeState
+from chalicelib.domain.agent import Agent
+from chalicelib.domain.notice import Event, NoticeState, Rule
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.domain.policy import Policy
 from chalicelib.ports.queues import NOTIFICATIONS
@@ -162,8 +163,48 @@ def test_a_container_without_news_is_shown_to_mirrors_only_when_it_changes(api_s
         url = f"mqtt://127.0.0.1:{broker.port}"
         with voice(api_store, receiver, DD_NOTIFICATION_MQTT_HA_URL=url) as (api, herald):
             calm = container("calm")
+            api.add(calm)
             for one in (calm, calm, replace(calm, status="exited")):
                 herald.checked([one])
                 until(lambda: not api.services.outbox.open("local"))
             assert [json.loads(payload)["status"] for _, payload, *_ in broker.published] == ["running", "exited"]
             assert receiver.requests == []
+
+
+def test_what_a_broker_keeps_of_a_container_is_cleared_when_it_is_gone(api_store: str, receiver: Receiver) -> None:
+    with mqtt_broker() as broker:
+        settings = {
+            "DD_NOTIFICATION_MQTT_HA_URL": f"mqtt://127.0.0.1:{broker.port}",
+            "DD_NOTIFICATION_MQTT_HA_HASS_ENABLED": "true",
+            "DD_NOTIFICATION_MQTT_HA_HASS_DISCOVERY": "true",
+        }
+        with voice(api_store, receiver, **settings) as (api, herald):
+            gone = container("gone")
+            api.add(gone)
+            herald.checked([gone])
+            until(lambda: len(broker.published) == 2)
+            shown = {topic for topic, *_ in broker.published}
+            herald.removed([gone])
+            api.services.containers.remove([gone.identity])
+            api.services.clock.at += timedelta(seconds=6)  # type: ignore[attr-defined]
+            herald._delivery.hurry()
+            until(lambda: len(broker.published) == 4)
+            cleared = [(topic, payload, retained) for topic, payload, _, retained in broker.published[2:]]
+            assert {topic for topic, *_ in cleared} == shown
+            assert {(payload, retained) for _, payload, retained in cleared} == {(b"", True)}
+
+
+def test_an_agent_that_falls_silent_and_comes_back_is_noted_once_each(api_store: str, receiver: Receiver) -> None:
+    with voice(api_store, receiver) as (api, herald):
+        for event in (Event.AGENT_DISCONNECT, Event.AGENT_RECONNECT):
+            api.services.rules.put(event, Rule(True))
+        api.services.agents.report(Agent("edge"), NOW - timedelta(hours=1))
+        for _ in range(2):
+            herald.look_around()
+        api.services.agents.report(Agent("edge"), NOW)
+        for _ in range(2):
+            herald.look_around()
+        until(lambda: len(receiver.requests) == 2)
+        assert {sent.json["event"] for sent in receiver.requests} == {"agent-disconnect", "agent-reconnect"}
+        (row,) = api.services.audit.newest(["local"], 10)
+        assert (row.action, row.identity.name) == ("agent-disconnect", "edge")

@@ -55,10 +55,11 @@ SENDING: Mapping[str, Callable[[Site], int]] = {
 }
 
 
-@pytest.fixture(autouse=True, params=list(SENDING))
-def through(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever sends: beside an engine, or on the queue."""
-    monkeypatch.setattr(Site, "through", request.param)
+@pytest.fixture(autouse=True)
+def through(api: Api, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends: on the queue behind the door of Lambda, beside an engine behind the other."""
+    door = request.node.callspec.params["api"]
+    monkeypatch.setattr(Site, "through", {"chalice": "lambda", "fastapi": "executor"}[door])
 
 
 class Site:
@@ -146,6 +147,7 @@ def test_the_same_candidate_is_news_again_once_it_had_been_applied(api: Api) -> 
     site = Site(api)
     site.scan(WEB)
     site.send()
+    site.clock.at += timedelta(hours=2)
     site.scan(replace(WEB, applied_at=NOW + timedelta(hours=1)))
     site.send()
     assert len(site.keys) == 2
@@ -368,3 +370,52 @@ def fresh(api: Api) -> Callable[[], None]:
     from tests.builders.api import _empty
 
     return lambda: _empty(api.services.tables)
+
+
+def test_an_offer_that_was_taken_while_its_receiver_did_not_answer_is_not_told_afterwards(api: Api) -> None:
+    site = Site(api)
+    site.sender.error = "away"
+    site.scan(WEB)
+    site.send()
+    site.sender.error = None
+    site.containers[WEB.identity] = replace(WEB, applied_at=site.clock.at)
+    site.notify.ended(ended(Phase.SUCCEEDED), WEB)
+    site.send(timedelta(minutes=1))
+    assert [event for event, _ in site.told] == ["update-applied"]
+    assert site.outbox.open("local") == []
+
+
+def test_an_agent_that_comes_back_is_told_where_a_rule_asks_for_it(api: Api) -> None:
+    site = Site(api)
+    assert site.notify.agent_reconnected("edge", NOW) == 0
+    site.notify.rules = Rules({Event.AGENT_RECONNECT: Rule(True)})
+    assert [site.notify.agent_reconnected("edge", NOW) for _ in range(2)] == [1, 0]
+    site.send()
+    assert site.told == [("agent-reconnect", "Agent edge reconnected")]
+
+
+MIRROR = triggers(mqtt_one_url="mqtt://127.0.0.1")
+
+
+def test_what_mirrors_show_of_a_container_goes_with_it_and_comes_back_with_it(api: Api) -> None:
+    site = Site(api, MIRROR)
+    site.scan(WEB)
+    site.send()
+    site.notify.removed([WEB])
+    del site.containers[WEB.identity]
+    assert site.send() == 0
+    assert site.send(timedelta(seconds=6)) == 1
+    site.scan(WEB)
+    site.send()
+    assert [event for event, _ in site.told] == ["container-report", "container-removed", "container-report"]
+
+
+def test_what_mirrors_show_does_not_go_while_the_container_is_there_nor_come_when_it_is_gone(api: Api) -> None:
+    site = Site(api, MIRROR)
+    site.scan(WEB, DB)
+    site.notify.removed([WEB, DB])
+    del site.containers[DB.identity]
+    site.send(timedelta(seconds=6))
+    said = {(message.event.value, message.documents[0]["name"]) for _, message in site.sender.arrived}
+    assert said == {("container-report", "web"), ("container-removed", "db")}
+    assert site.outbox.open("local") == []

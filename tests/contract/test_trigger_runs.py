@@ -181,6 +181,7 @@ def test_rules_say_what_is_told_and_to_whom(host: Api) -> None:
         "update-failed": True,
         "security-alert": True,
         "agent-disconnect": False,
+        "agent-reconnect": False,
     }
     path = "/api/v1/notifications/agent-disconnect"
     changed = host.call("PATCH", path, {"enabled": True}).must_be(200)
@@ -190,3 +191,21 @@ def test_rules_say_what_is_told_and_to_whom(host: Api) -> None:
     assert (rule.enabled, rule.triggers) == (True, ("ntfy.one",))
     assert host.call("PATCH", "/api/v1/notifications/else", {}).status == 404
     assert host.call("PATCH", path, {"enabled": "yes"}).status == 400
+
+
+def test_labels_for_one_category_leave_the_triggers_of_the_other_alone(host: Api) -> None:
+    labels = {"dd.notification.include": "ntfy.one:minor,slack.team", "dd.action.exclude": "docker.local"}
+    one = replace(container("labelled"), labels=labels)
+    host.add(one)
+    for path in (f"{LIST}/{one.id}/triggers", f"/api/containers/{one.id}/triggers"):
+        answer = host.get(path).must_be(200)
+        found = answer if isinstance(answer, list) else answer["data"]
+        assert [trigger["id"] for trigger in found] == ["ntfy.one", "slack.team"]
+        assert found[0]["configuration"]["threshold"] == "minor"
+
+
+def test_a_notification_excluded_by_label_is_not_listed_and_actions_stay(host: Api) -> None:
+    one = replace(container("labelled"), labels={"dd.notification.exclude": "one", "dd.action.include": "local"})
+    host.add(one)
+    found = [trigger["id"] for trigger in host.get(f"{LIST}/{one.id}/triggers").must_be(200)["data"]]
+    assert found == ["docker.local", "http.hook", "pushover.me", "slack.team", "smtp.mail"]

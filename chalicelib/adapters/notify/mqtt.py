@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from chalicelib.adapters.notify.guarded import resolve
 from chalicelib.adapters.notify.secrecy import option
-from chalicelib.domain.notice import Message, topic_word
+from chalicelib.domain.notice import Event, Message, topic_word
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.notifications import NotSent
 from chalicelib.wire import json
@@ -48,6 +48,11 @@ def publications(trigger: Trigger, message: Message) -> Iterator[tuple[str, byte
         if not document:
             continue
         topic = topic_of(trigger, document)
+        if message.event is Event.CONTAINER_REMOVED:
+            # A broker forgets what it kept under a topic when something empty takes its place.
+            yield topic, b""
+            yield _discovery_topic(trigger, document), b""
+            continue
         if option(trigger, "hass.enabled") and option(trigger, "hass.discovery"):
             yield _discovery_topic(trigger, document), json.dumps(discovery(document, topic))
         yield topic, json.dumps(state(document))
