@@ -15,6 +15,7 @@ from chalicelib.domain.reference import Reference
 DEFAULT_ICON = "mdi:docker"
 COMPOSE_PROJECT = "com.docker.compose.project"
 STACK = "com.docker.stack.namespace"
+SWARM_SERVICE = "com.docker.swarm.service.id"
 
 _DAYS = re.compile(r"^[0-9]{1,3}$")
 _RECREATED = re.compile(r"^[0-9a-f]{12}_(?P<name>.+)$")

@@ -141,6 +141,10 @@ class Engine(Protocol):
         """The inspect document of a container."""
         ...
 
+    def service_labels(self, service: str) -> Mapping[str, str]:
+        """The labels of a swarm service; none when this engine does not manage the swarm, or does not know it."""
+        ...
+
     def image(self, reference: str) -> Document:
         """The inspect document of a local image, by reference or id."""
         ...
@@ -170,6 +174,10 @@ class Engine(Protocol):
 
     def rename(self, container: str, name: str) -> None:
         """Gives a container another name; EngineConflict when that is taken."""
+        ...
+
+    def set_restart(self, container: str, policy: Document) -> None:
+        """Gives a container another restart policy: `{"Name": "on-failure", "MaximumRetryCount": 3}`, say."""
         ...
 
     def start(self, container: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from urllib.parse import quote
 
 from docker.auth import encode_header
+from docker.errors import APIError
 from docker.types import CancellableStream
 from docker.utils import convert_filters, parse_repository_tag
 
@@ -87,6 +88,15 @@ class DockerEngine:
         with self._conversation() as client:
             return client.inspect_container(container)
 
+    def service_labels(self, service: str) -> Mapping[str, str]:
+        with self._conversation() as client:
+            try:
+                spec = client.inspect_service(service)["Spec"]
+            except APIError:
+                # Only managers of a swarm know its services, and they may be gone before their containers are.
+                return {}
+            return {str(name): str(value) for name, value in (spec.get("Labels") or {}).items()}
+
     def image(self, reference: str) -> Document:
         with self._conversation() as client:
             return client.inspect_image(reference)
@@ -129,6 +139,10 @@ class DockerEngine:
     def rename(self, container: str, name: str) -> None:
         with self._conversation() as client:
             client.rename(container, name)
+
+    def set_restart(self, container: str, policy: Document) -> None:
+        with self._conversation() as client:
+            client.post_json("/containers/{0}/update", container, {"RestartPolicy": dict(policy)})
 
     def start(self, container: str) -> None:
         with self._conversation() as client:

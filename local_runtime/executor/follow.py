@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from chalicelib.domain.container import Container
 from chalicelib.domain.errors import SlipwayError
@@ -108,7 +108,7 @@ class Follower:
             return
         container = self._watcher.refresh(container_id)
         if container is not None and container.result is None and container.error is None:
-            self._later(lambda: self._check([container]))
+            self._later(lambda: self._check(container))
 
-    def _check(self, containers: Sequence[Container]) -> None:
-        self._watcher.check(containers)
+    def _check(self, container: Container) -> None:
+        self._watcher.check([container])

@@ -29,6 +29,7 @@ def describe(
     image: Document,
     identity: Identity,
     *,
+    labels: Mapping[str, str] | None = None,
     name_of: Callable[[Reference], RegistryName],
     transform: Callable[[str | None], Transform],
     image_sets: Sequence[ImageSet] = (),
@@ -36,11 +37,12 @@ def describe(
 ) -> Container:
     """The container these two inspect documents describe, before anything is known of newer images.
 
-    `name_of` says which registry is in charge; `transform` compiles the operator's tag transform. Where its labels
-    say nothing, the image set that fits its image best does, and below that the watcher's `defaults`.
+    `labels` are its own with those of its service beneath them. `name_of` says which registry is in charge;
+    `transform` compiles the operator's tag transform. Where its labels say nothing, the image set that fits its image
+    best does, and below that the watcher's `defaults`.
     """
     config = inspect["Config"]
-    labels = dict(config.get("Labels") or {})
+    labels = dict(labels if labels is not None else config.get("Labels") or {})
     reference = _reference(config["Image"], image)
     fitting = best_fit(image_sets, reference)
     asked = with_defaults(labels, fitting.wishes if fitting else {}, defaults or {})
@@ -72,7 +74,7 @@ def runtime_facts(container: Container, fresh: Container) -> Container:
         applied_at=container.applied_at,
         security=inherited_security(container, fresh),
     )
-    if not _runs_the_same(container, fresh):
+    if not runs_the_same(container, fresh):
         return kept
     digest = replace(fresh.image.digest, value=container.image.digest.value)
     return replace(
@@ -106,7 +108,7 @@ def inherited_security(former: Container | None, fresh: Container) -> Security:
     """What is known of the image a container runs now, from what was known of its images before."""
     if former is None:
         return NOTHING_KNOWN
-    if _runs_the_same(former, fresh):
+    if runs_the_same(former, fresh):
         return former.security
     return former.security.moved_to(fresh.image.identifying_digest)
 
@@ -123,11 +125,12 @@ def details(inspect: Document) -> Details:
         ports=tuple(_ports(inspect)),
         volumes=tuple(_volume(mount) for mount in inspect.get("Mounts") or ()),
         env=tuple(_env(entry) for entry in inspect["Config"].get("Env") or ()),
-        started_at=_moment(inspect["State"].get("StartedAt")),
+        started_at=moment(inspect["State"].get("StartedAt")),
     )
 
 
-def _runs_the_same(before: Container, now: Container) -> bool:
+def runs_the_same(before: Container, now: Container) -> bool:
+    """Whether both are made from one image under one name."""
     return before.image.reference == now.image.reference and before.image.id == now.image.id
 
 
@@ -156,7 +159,7 @@ def _image(
         tag=tag,
         digest=Digest(watches_digest(wishes.watch_digest, tag), None, own_digest(reference, digests), digests),
         platform=Platform(image.get("Architecture") or "unknown", image.get("Os") or "linux", image.get("Variant")),
-        created=_moment(image.get("Created")),
+        created=moment(image.get("Created")),
         lookup_image=wishes.lookup_image,
         reference=reference.familiar,
     )
@@ -188,8 +191,8 @@ def _env(entry: str) -> EnvEntry:
     return EnvEntry(key, MASK, True) if is_sensitive(key) else EnvEntry(key, value, False)
 
 
-def _moment(text: str | None) -> datetime | None:
-    """The engine's time stamps have nanoseconds, which Python cuts to microseconds."""
+def moment(text: str | None) -> datetime | None:
+    """A time stamp of the engine; nothing for none. They have nanoseconds, which Python cuts to microseconds."""
     if not text or text.startswith(_NO_DATE[:19]):
         return None
     try:

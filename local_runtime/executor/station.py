@@ -11,7 +11,8 @@ from chalicelib.config import WatcherSettings
 from chalicelib.domain.container import Container
 from chalicelib.ports.engine import Engine
 from local_runtime.engine.absent import absent_engine
-from local_runtime.engine.docker_engine import DockerEngine, Tls
+from local_runtime.engine.client import Tls
+from local_runtime.engine.docker_engine import DockerEngine
 from local_runtime.engine.token import Token
 from local_runtime.engine.tunnel import Ssh
 from local_runtime.executor.blueprints import Blueprints

@@ -45,10 +45,12 @@ class Survey:
 
     def describe(self, document: Document, identity: Identity, images: Images | None = None) -> Container:
         """The container an inspect document describes. Raises EngineError when its image cannot be read."""
+        images = images or Images(self.engine)
         container = describe(
             document,
-            (images or Images(self.engine)).get(document["Image"]),
+            images.get(document["Image"]),
             identity,
+            labels=images.labels(document["Config"].get("Labels") or {}),
             name_of=self._name_of,
             transform=self._transform,
             image_sets=self._settings.image_sets,
@@ -56,21 +58,21 @@ class Survey:
         )
         return replace(container, watcher_policy=self._settings.policy)
 
-    def listed(self, only: Sequence[Identity] | None) -> dict[Identity, str]:
-        """The containers to look at, by identity: their Docker ids."""
+    def listed(self, only: Sequence[Identity] | None, images: Images) -> dict[Identity, Document]:
+        """The containers to look at, by identity: what the engine's list says of each. Raises EngineError."""
         wanted = None if only is None else set(only)
-        found: dict[Identity, str] = {}
+        found: dict[Identity, Document] = {}
         for summary in self.engine.containers(all=True):
             names = summary.get("Names") or ()
             identity = self.identity(names[0]) if names else None
             if identity is None or (wanted is not None and identity not in wanted):
                 continue
             running = summary.get("State") in _RUNNING
-            if wanted is None and not self.in_scope(summary.get("Labels") or {}, running):
+            if wanted is None and not self.in_scope(images.labels(summary.get("Labels") or {}), running):
                 continue
             canonical = f"/{identity.name}" in names
             if identity not in found or canonical:
-                found[identity] = summary["Id"]
+                found[identity] = summary
         return found
 
     def identity(self, engine_name: str) -> Identity | None:

@@ -44,6 +44,8 @@ class FakeEngine:
         self.now = START
         self.calls: list[tuple[str, str]] = []
         self.networks = {"bridge", "host", "none"}
+        self.services: dict[str, dict[str, str]] = {}
+        """The labels of swarm services, by their ids."""
         self._images: dict[str, FakeImage] = {}
         self._offers: dict[str, FakeImage] = {}
         self._containers: dict[str, FakeContainer] = {}
@@ -100,6 +102,10 @@ class FakeEngine:
     def inspect(self, container: str) -> Document:
         with self._call("inspect", container):
             return inspect_document(self._find(container), self.now)
+
+    def service_labels(self, service: str) -> Mapping[str, str]:
+        with self._call("service_labels", service):
+            return self.services.get(service, {})
 
     def image(self, reference: str) -> Document:
         with self._call("image", reference):
@@ -173,6 +179,10 @@ class FakeEngine:
             self._free_name(name)
             before, found.name = found.name, name
             self._tell(found, "rename", {"oldName": f"/{before}"})
+
+    def set_restart(self, container: str, policy: Document) -> None:
+        with self._call("set_restart", container):
+            self._find(container).host_config["RestartPolicy"] = dict(policy)
 
     def start(self, container: str) -> None:
         with self._call("start", container):
