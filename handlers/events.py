@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import time
 from collections.abc import Iterator
 
 from chalicelib.domain.errors import Unavailable
 from chalicelib.ports.services import Services
+from chalicelib.wire import json
 from chalicelib.wire import news as wire
 from chalicelib.wire import query as query_wire
 from chalicelib.wire.stats import event
@@ -33,9 +36,9 @@ def _events(request: Request, services: Services, client: str) -> Iterator[bytes
     longest = LONGEST_SECONDS if request.stream_seconds is None else request.stream_seconds
     last_id = request.headers.get("last-event-id") or query_wire.first(request.query, "last-event-id")
     with feed.listening(client):
-        name = services.clock.new_id()
+        name = f"sse-client-{services.clock.new_id()}"
         number, reason = feed.begin(last_id)
-        yield event("dd:connected", {"clientId": f"sse-client-{name}", "clientToken": f"sse-token-{name}"})
+        yield event("dd:connected", {"clientId": name, "clientToken": _token(name, services)})
         if reason is not None:
             yield event("dd:resync-required", {"reason": reason})
         quiet_since = time.monotonic()
@@ -58,3 +61,21 @@ def _events(request: Request, services: Services, client: str) -> Iterator[bytes
             else:
                 # Nothing is sent, but whoever drives this may see that the client is gone.
                 yield b""
+
+
+def acknowledge(request: Request, services: Services) -> Response:
+    """A listener has seen that Slipway updates itself. Nothing waits for it; `ignored`: nothing is under way."""
+    fields = request.payload if isinstance(request.payload, dict) else {}
+    operation = request.path_params["operationId"]
+    if not hmac.compare_digest(fields["clientToken"].encode(), _token(fields["clientId"], services).encode()):
+        reason = "The token is not the one this client was given by dd:connected."
+        return Response(403, json.dumps({"status": "rejected", "operationId": operation, "reason": reason}))
+    entries = services.fleet.fleet().entries
+    known = any(entry.operation is not None and entry.operation.id == operation for entry in entries)
+    return Response(202, json.dumps({"status": "accepted" if known else "ignored", "operationId": operation}))
+
+
+def _token(client: str, services: Services) -> str:
+    """What proves to any instance that this client's stream was opened by one of them."""
+    secret = services.accounts.secret("events")
+    return f"sse-token-{hmac.new(secret, client.encode(), hashlib.sha256).hexdigest()}"

@@ -6,9 +6,12 @@ from handlers import events, metrics, system
 from handlers.route import Answer, Query, Route
 
 _EVENTS = """`dd:connected` comes first, `dd:heartbeat` every 15 seconds. Then `dd:container-added`, `-updated` and
-`-removed` carry a container, `dd:update-operation-changed`, `dd:update-applied` and `dd:update-failed` an operation,
-`dd:agent-connected` and `-disconnected` an agent. A client that comes back with the id of the last event it saw gets
-what it missed in the last 5 minutes, or `dd:resync-required`. On Lambda a stream lasts 3 seconds."""
+`-removed` carry a container, and so does `dd:container-unhealthy`; `dd:update-operation-changed`, `dd:update-applied`
+and `dd:update-failed` an operation; `dd:agent-connected`, `-disconnected` and `dd:agent-stats-changed` an agent.
+`dd:scan-started` and `dd:scan-completed` name the container that is scanned, `dd:watch-progress` says how far a
+watcher's cycle is, `dd:self-update` that Slipway itself is being updated. A client that comes back with the id of the
+last event it saw gets what it missed in the last 5 minutes, or `dd:resync-required`. On Lambda a stream lasts 3
+seconds."""
 
 SYSTEM: tuple[Route, ...] = (
     Route(
@@ -108,5 +111,17 @@ SYSTEM: tuple[Route, ...] = (
             429: Answer("Error", "More than 10 streams of a client, or 500 in all."),
         },
         query=(Query("last-event-id", {"type": "string"}, "For clients that cannot send the header `Last-Event-ID`."),),
+    ),
+    Route(
+        "POST",
+        "/api/v1/events/ui/self-update/{operationId}/ack",
+        events.acknowledge,
+        operation_id="acknowledgeSelfUpdate",
+        summary="Say that the news of a self-update has arrived",
+        description="With the id and the token of `dd:connected`. Nothing waits for it.",
+        tag="events",
+        responses={202: "SelfUpdateAcknowledged", 403: "SelfUpdateRejected"},
+        body="SelfUpdateAcknowledgement",
+        scope="read",
     ),
 )

@@ -236,6 +236,32 @@ def test_an_update_of_the_executors_own_container_is_a_self_update(api: Api, lis
     assert listener.until("dd:update-operation-changed").data["operationId"] == "op-2"
 
 
+def test_the_news_of_a_self_update_can_be_acknowledged(api: Api, listener: Listener) -> None:
+    who = listener.next()
+    assert who is not None
+    slipway = with_update(container("slipway"))
+    api.add(slipway)
+    api.services.operations.open(Operation("op-1", slipway.identity, slipway.id, NOW, NOW))
+    for operation, status in (("op-1", "accepted"), ("op-2", "ignored")):
+        body = api.call("POST", f"{PATH}/self-update/{operation}/ack", who.data).must_be(202)
+        assert body == {"status": status, "operationId": operation}
+
+
+@pytest.mark.parametrize("token", ["", "sse-token-", "ä", "sse-token-" + "0" * 64])
+def test_who_was_not_given_the_token_acknowledges_nothing(api: Api, listener: Listener, token: str) -> None:
+    who = listener.next()
+    assert who is not None
+    answer = api.call("POST", f"{PATH}/self-update/op-1/ack", {**who.data, "clientToken": token})
+    assert answer.must_be(403)["status"] == "rejected"
+    other = {**who.data, "clientId": "sse-client-another"}
+    assert api.call("POST", f"{PATH}/self-update/op-1/ack", other).must_be(403)["reason"]
+
+
+@pytest.mark.parametrize("body", [{}, {"clientId": "a"}, {"clientId": 1, "clientToken": "b"}, []])
+def test_an_acknowledgement_without_client_or_token_is_a_400(api: Api, body: object) -> None:
+    api.call("POST", f"{PATH}/self-update/op-1/ack", body).must_be(400, "Error")
+
+
 def test_everybody_hears_the_same_under_the_same_ids(api: Api) -> None:
     with ExitStack() as stack:
         listeners = [Listener(api, seconds=20) for _ in range(3)]
