@@ -118,8 +118,8 @@ def offer(
         return None
     published = result.published_at if result.published_at_trusted else None
     if known is not None and known_result is not None and _is_same(known_result, result):
-        return Candidate(kind, known.detected_at, published or known.published_at)
-    return Candidate(kind, now, published)
+        return Candidate(kind, known.detected_at, published or known.published_at, result.digest or known.digest)
+    return Candidate(kind, now, published, result.digest)
 
 
 def _is_same(known: Result, result: Result) -> bool:

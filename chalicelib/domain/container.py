@@ -118,6 +118,8 @@ class Candidate:
     detected_at: datetime
     published_at: datetime | None = None
     """The registry's push date when it can be trusted, else absent."""
+    digest: str | None = None
+    """What the tag leads to, where that is looked at: a tag that is pushed anew is another candidate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,10 +52,12 @@ UPDATE, RECREATION, ROLLBACK = "container-update", "container-recreate", "contai
 
 CANCELLED = "cancelled"
 """The reason of an operation that was ended because somebody asked for that."""
+WAS_CANCELLED = "it was cancelled"
 
 PATIENCE = timedelta(minutes=5)
 """How far back an executor that comes up acts on what was asked while nobody listened."""
 
+_CANCELLABLE = (Phase.QUEUED, Phase.PREPARE, Phase.RENAMED, Phase.NEW_CREATED)
 _TEMPORARY = re.compile(r"^(?P<name>.+)-old-\d{10,}$")
 
 
@@ -86,6 +88,10 @@ class Operation:
     committed: bool = False
     """Set before the old container is removed: from here on the new one is the one to keep."""
     bound_digest: str | None = None
+    candidate_digest: str | None = None
+    """What the tag of the candidate led to when it was asked for, where that was known."""
+    policy_mark: str | None = None
+    """The policy that held when it was asked for, told apart from every other one; absent without any."""
     backup_id: str | None = None
     """Of a rollback: the backup it returns to."""
     wanted_digest: str | None = None
@@ -106,6 +112,11 @@ class Operation:
     def ended(self) -> bool:
         """Whether it can change no more."""
         return self.phase in _STATUS
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether it can still be ended by asking: later than that its new container is taking over."""
+        return self.phase in _CANCELLABLE and not self.committed
 
     def forgotten(self, attentive_since: datetime) -> bool:
         """Whether it was last heard of so long before its executor listened that nobody expects it any more."""

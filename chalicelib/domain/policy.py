@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -25,6 +26,11 @@ class Policy:
     def empty(self) -> bool:
         """Whether it says nothing at all."""
         return self == NO_POLICY
+
+    @property
+    def mark(self) -> str | None:
+        """Differs for every two policies that differ; absent for one that says nothing."""
+        return None if self.empty else hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
 
 NO_POLICY = Policy()

@@ -27,10 +27,16 @@ _HELD_BACK = {
 
 
 def request_update(
-    entry: Entry, ordering: Ordering, operations: OperationStore, trigger_id: str | None = None
+    entry: Entry,
+    ordering: Ordering,
+    operations: OperationStore,
+    trigger_id: str | None = None,
+    *,
+    automatic: bool = False,
 ) -> Command:
     """The command that updates this container, by that docker trigger or by the first one its labels leave.
 
+    `automatic` says that nobody asked for it by hand.
     Raises Invalid when there is nothing to move to, NotFound without a docker trigger, Conflict while an operation is
     open or when the security gate blocks the candidate, Failed when the agent is not connected.
     """
@@ -52,6 +58,9 @@ def request_update(
             from_version=listing.update.local_value or listing.tag,
             to_version=listing.update.remote_value or listing.tag,
             target_image=target(listing.reference, listing.update).familiar,
+            candidate_digest=listing.candidate.digest if listing.candidate else None,
+            policy_mark=entry.policy.mark,
+            automatic=automatic,
         )
     )
     return ordering.order(

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
 
-from chalicelib.domain.container import Candidate, Container
+from chalicelib.domain.attempts import tried
+from chalicelib.domain.container import Container
 from chalicelib.domain.errors import Conflict, Failed, Invalid, NotFound
-from chalicelib.domain.operation import UPDATE, Operation, Phase
 from chalicelib.domain.routing import automatic, passes, routing_labels, served
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.stores import FleetReader, OperationStore
 from chalicelib.usecases.order import Ordering
 from chalicelib.usecases.request_update import DOCKER_TYPES, request_update
-
-AFTER_FAILURE = timedelta(hours=6)
-"""What failed before anything was changed may have failed for a reason that passes."""
 
 
 def update_automatically(
@@ -33,10 +29,10 @@ def update_automatically(
         if entry is None or entry.operation is not None or container.candidate is None:
             continue
         now = ordering.clock.now()
-        if tried(container, container.candidate, operations.history(container.identity), now):
+        if tried(container, container.candidate, operations.history(container.identity), now, entry.policy):
             continue
         try:
-            request_update(entry, ordering, operations, trigger.id)
+            request_update(entry, ordering, operations, trigger.id, automatic=True)
         except (Conflict, Failed, Invalid, NotFound):
             # Held back by policy, by the gate or by another operation: the next check asks again.
             continue
@@ -52,16 +48,3 @@ def acting(container: Container, triggers: Sequence[Trigger]) -> Trigger | None:
     docker = [one for one in triggers if one.type in DOCKER_TYPES]
     able = [one for one in served(docker, labels) if automatic(one, labels)]
     return next((one for one in able if passes(one, container.update)), None)
-
-
-def tried(container: Container, candidate: Candidate, history: Sequence[Operation], now: datetime) -> bool:
-    """Whether this container was moved to this candidate before, in vain, and nothing has changed since.
-
-    After a rollback the same container stands there again. A new candidate, or a container made anew, is a change.
-    """
-    wanted = candidate.kind.remote_value
-    past = [one for one in history if one.kind == UPDATE and one.ended and one.created_at >= candidate.detected_at]
-    same = [one for one in past if one.to_version == wanted and one.container_id == container.id]
-    if any(one.phase in (Phase.ROLLED_BACK, Phase.ROLLBACK_FAILED) for one in same):
-        return True
-    return any(one.phase is Phase.FAILED and now - one.updated_at < AFTER_FAILURE for one in same)

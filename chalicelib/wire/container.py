@@ -100,6 +100,7 @@ def facts(container: Container) -> Json:
             "up": _update_list(container.update),
             "seen": moment.write(candidate.detected_at) if candidate else None,
             "pub": moment.write_optional(candidate.published_at) if candidate else None,
+            "dig": candidate.digest if candidate else None,
             "made": moment.write_optional(container.image.created),
             "w": container.labels.get("dd.watch", container.labels.get("wud.watch", "")).lower() == "true" or None,
             "wish": _present_members({name: getattr(container.wishes, name) for name in _PRIVATE_WISHES}) or None,
@@ -283,7 +284,7 @@ def _read_update_list(stored: list[Any] | None) -> UpdateKind:
 def _candidate(stored: Json, update: UpdateKind) -> Candidate | None:
     if "seen" not in stored:
         return None
-    return Candidate(update, moment.read(stored["seen"]), moment.read_optional(stored.get("pub")))
+    return Candidate(update, moment.read(stored["seen"]), moment.read_optional(stored.get("pub")), stored.get("dig"))
 
 
 def _details(details: Details) -> Json:

@@ -27,6 +27,8 @@ _PLAIN = {
     "oldRestartPolicy": "old_restart",
     "committed": "committed",
     "boundDigest": "bound_digest",
+    "candidateDigest": "candidate_digest",
+    "policyMark": "policy_mark",
     "backupId": "backup_id",
     "wantedDigest": "wanted_digest",
     "wantedImageId": "wanted_image_id",

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.attempts import tried
 from chalicelib.domain.container import Container
-from chalicelib.domain.operation import RECREATION, Operation, Phase
+from chalicelib.domain.operation import CANCELLED, RECREATION, ROLLBACK, Operation, Phase
+from chalicelib.domain.policy import NO_POLICY, Policy
 from chalicelib.domain.trigger import Trigger
 from chalicelib.domain.trigger_settings import read
-from chalicelib.usecases.update_automatically import acting, tried
+from chalicelib.usecases.update_automatically import acting
 from tests.builders.containers import NOW, container, with_update
 
 WEB = with_update(container("web"))
@@ -86,3 +88,76 @@ def test_other_operations_are_no_failures_of_the_candidate() -> None:
 
 def test_an_image_set_may_name_the_trigger() -> None:
     assert acting(replace(WEB, wishes=replace(WEB.wishes, trigger_include="docker.local")), docker()) is not None
+
+
+# After a rollback from a candidate that had been moved to with success.
+
+UPDATED, BACK = "b" * 64, WEB.id
+
+
+def moved(**facts: Any) -> Operation:
+    return past(Phase.SUCCEEDED, **{"container_id": "a" * 64, "new_container_id": UPDATED} | facts)
+
+
+def rolled_back(**facts: Any) -> Operation:
+    made = {"kind": ROLLBACK, "container_id": UPDATED, "new_container_id": BACK, "from_version": "1.3.0"}
+    return past(Phase.SUCCEEDED, id="back", to_version="1.2.3", **made | facts)
+
+
+def offered_again(*history: Operation, digest: str | None = None, policy: Policy = NO_POLICY) -> bool:
+    """Detected after all of it, as it is when the container that stands again is checked."""
+    assert WEB.candidate is not None
+    return tried(WEB, replace(WEB.candidate, detected_at=NOW, digest=digest), history, NOW, policy)
+
+
+def moved_and_back(**facts: Any) -> list[Operation]:
+    return [rolled_back(), moved(**facts)]
+
+
+def undone(**facts: Any) -> list[Operation]:
+    return [past(Phase.ROLLED_BACK, created_at=NOW, **facts)]
+
+
+def test_a_candidate_that_was_rolled_back_from_is_not_tried_again() -> None:
+    assert offered_again(rolled_back(), moved())
+    assert offered_again(rolled_back())
+
+
+def test_a_rollback_that_did_not_go_through_left_nothing() -> None:
+    failed = replace(rolled_back(), phase=Phase.ROLLED_BACK)
+    assert not offered_again(failed, moved())
+
+
+def test_another_candidate_after_a_rollback_is_a_change() -> None:
+    assert not offered_again(rolled_back(from_version="1.2.9"), moved(to_version="1.2.9"))
+    assert not offered_again(rolled_back(from_version="1.2.9"))
+
+
+def test_a_container_made_anew_after_a_rollback_is_a_change() -> None:
+    assert not offered_again(rolled_back(new_container_id="c" * 64), moved())
+
+
+@pytest.mark.parametrize("attempt", [moved_and_back, undone])
+def test_a_tag_that_is_pushed_anew_is_a_change(attempt: Any) -> None:
+    history = attempt(candidate_digest="sha256:one")
+    assert not offered_again(*history, digest="sha256:two")
+    assert offered_again(*history, digest="sha256:one")
+    assert offered_again(*history, digest=None)
+
+
+@pytest.mark.parametrize("attempt", [moved_and_back, undone])
+def test_another_policy_is_a_change(attempt: Any) -> None:
+    snoozed = Policy(snooze_until=NOW - timedelta(minutes=1))
+    assert not offered_again(*attempt(), policy=snoozed)
+    assert offered_again(*attempt(policy_mark=snoozed.mark), policy=snoozed)
+    assert not offered_again(*attempt(policy_mark=snoozed.mark))
+
+
+def test_a_container_that_slipway_made_anew_on_the_same_image_is_the_same() -> None:
+    copy = past(Phase.SUCCEEDED, id="copy", kind=RECREATION, container_id="c" * 64, new_container_id=WEB.id)
+    assert known(copy, past(Phase.ROLLED_BACK, container_id="c" * 64))
+    assert offered_again(copy, rolled_back(new_container_id="c" * 64), moved())
+
+
+def test_a_cancelled_update_is_not_begun_again_by_itself() -> None:
+    assert known(past(Phase.FAILED, reason_code=CANCELLED), later=timedelta(days=9))

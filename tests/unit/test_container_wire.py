@@ -90,7 +90,7 @@ def containers(draw: st.DrawFn) -> Container:
     update = draw(KINDS)
     candidate = None
     if update != NO_UPDATE:
-        candidate = Candidate(update, draw(MOMENT), draw(st.none() | MOMENT))
+        candidate = Candidate(update, draw(MOMENT), draw(st.none() | MOMENT), draw(MAYBE))
     return Container(
         identity=Identity(draw(st.sampled_from(["local", "edge"])), draw(NAME), draw(NAME)),
         id=draw(st.from_regex(r"[0-9a-f]{64}", fullmatch=True)),
