@@ -159,18 +159,27 @@ def _authorization(reader: Reader, prefix: str) -> str | None:
 
 def _login(reader: Reader, prefix: str) -> ClientCredentials | None:
     kind = (reader.get(f"{prefix}AUTH_TYPE") or "").strip().lower()
-    own = f"{prefix}AUTH_OIDC_"
-    client, secret = reader.get(f"{own}CLIENTID"), reader.get(f"{own}CLIENTSECRET")
-    token_url, discovery = reader.get(f"{own}TOKENURL"), reader.get(f"{own}DISCOVERY")
+    client, secret = reader.get(f"{prefix}AUTH_OIDC_CLIENTID"), reader.get(f"{prefix}AUTH_OIDC_CLIENTSECRET")
+    token_url, discovery = reader.get(f"{prefix}AUTH_OIDC_TOKENURL"), reader.get(f"{prefix}AUTH_OIDC_DISCOVERY")
     if kind not in ("", _OIDC) or not (kind or client or secret or token_url or discovery):
         return None
     if not client or not secret or not (token_url or discovery):
-        raise BadSetting(f"{own}CLIENTID, {own}CLIENTSECRET and {own}TOKENURL (or {own}DISCOVERY) are needed together")
-    if reader.text(f"{own}GRANTTYPE", _GRANT) != _GRANT or reader.get(f"{own}DEVICEURL"):
-        raise BadSetting(f"{own}GRANTTYPE must be {_GRANT}: nobody is there to log in another way")
-    asked = {name: reader.get(f"{own}{name.upper()}") or None for name in ("scope", "audience", "resource")}
-    insecure = reader.flag(f"{prefix}AUTH_INSECURE", False)
-    return ClientCredentials(client, secret, token_url or None, discovery or None, **asked, insecure=insecure)
+        raise BadSetting(
+            f"{prefix}AUTH_OIDC_CLIENTID, {prefix}AUTH_OIDC_CLIENTSECRET and {prefix}AUTH_OIDC_TOKENURL "
+            f"(or {prefix}AUTH_OIDC_DISCOVERY) are needed together"
+        )
+    if reader.text(f"{prefix}AUTH_OIDC_GRANTTYPE", _GRANT) != _GRANT or reader.get(f"{prefix}AUTH_OIDC_DEVICEURL"):
+        raise BadSetting(f"{prefix}AUTH_OIDC_GRANTTYPE must be {_GRANT}: nobody is there to log in another way")
+    return ClientCredentials(
+        client,
+        secret,
+        token_url or None,
+        discovery or None,
+        scope=reader.get(f"{prefix}AUTH_OIDC_SCOPE") or None,
+        audience=reader.get(f"{prefix}AUTH_OIDC_AUDIENCE") or None,
+        resource=reader.get(f"{prefix}AUTH_OIDC_RESOURCE") or None,
+        insecure=reader.flag(f"{prefix}AUTH_INSECURE", False),
+    )
 
 
 def _obstacle(reader: Reader, prefix: str, *, secure: bool) -> str | None:

@@ -13,6 +13,7 @@ from docker.errors import APIError
 from docker.types import CancellableStream
 from docker.utils import convert_filters, parse_repository_tag
 
+from chalicelib.domain.client_credentials import ClientCredentials
 from chalicelib.domain.log import LogQuery
 from chalicelib.domain.stats import Reading
 from chalicelib.ports.engine import (
@@ -34,7 +35,10 @@ from local_runtime.engine.frames import Frames, Terminal
 from local_runtime.engine.lines import LineTooLong, json_lines
 from local_runtime.engine.log_stream import DockerLogStream, EmptyLogStream
 from local_runtime.engine.samples import reading
+from local_runtime.engine.token import Token
 from local_runtime.engine.tunnel import Ssh, Tunnel
+
+__all__ = ["DockerEngine", "Ssh", "Tls"]
 
 CALL_SECONDS = 60.0
 PULL_IDLE_SECONDS = 300.0
@@ -52,7 +56,7 @@ class DockerEngine:
 
     Nothing is sent before the first call, which agrees on the API version; after a lost connection it is agreed anew,
     since another daemon may have come up. `call_seconds` bounds every ordinary call; `authorization` is what a proxy
-    in front of the daemon asks for.
+    in front of the daemon asks for: a header as it is, or what gets a token that is renewed.
     """
 
     def __init__(
@@ -61,13 +65,15 @@ class DockerEngine:
         *,
         tls: Tls | None = None,
         call_seconds: float = CALL_SECONDS,
-        authorization: Authorization = None,
+        authorization: str | ClientCredentials | None = None,
         ssh: Ssh = Ssh(),  # noqa: B008
     ) -> None:
         self._base_url = base_url
         self._tunnel = Tunnel(base_url, ssh) if base_url.startswith("ssh://") else None
         self._tls = tls
-        self._authorization = authorization
+        self._authorization: Authorization = (
+            Token(authorization) if isinstance(authorization, ClientCredentials) else authorization
+        )
         self._call_seconds = call_seconds
         self._client: Client | None = None
         self._connecting = threading.Lock()

@@ -11,17 +11,15 @@ from chalicelib.config import WatcherSettings
 from chalicelib.domain.container import Container
 from chalicelib.ports.engine import Engine
 from local_runtime.engine.absent import absent_engine
-from local_runtime.engine.client import Tls
-from local_runtime.engine.docker_engine import DockerEngine
-from local_runtime.engine.token import Token
-from local_runtime.engine.tunnel import Ssh
+from local_runtime.engine.docker_engine import DockerEngine, Ssh, Tls
 from local_runtime.executor.blueprints import Blueprints
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim, fenced
 from local_runtime.executor.gatekeeper import Gatekeeper
 from local_runtime.executor.host import Host, Witness
 from local_runtime.executor.inventory import with_findings
-from local_runtime.executor.watcher import Check, Tools, Watcher
+from local_runtime.executor.tools import Check, Tools
+from local_runtime.executor.watcher import Watcher
 
 Connect = Callable[[WatcherSettings], Engine]
 
@@ -44,9 +42,8 @@ def connect(settings: WatcherSettings) -> Engine:
         return absent_engine(settings.problem)
     files = (settings.ca_file, settings.cert_file, settings.key_file)
     tls = Tls(*files) if any(files) else None
-    authorization = settings.authorization if settings.login is None else Token(settings.login)
     ssh = Ssh(settings.ssh_key, settings.ssh_known_hosts)
-    return DockerEngine(settings.base_url, tls=tls, authorization=authorization, ssh=ssh)
+    return DockerEngine(settings.base_url, tls=tls, authorization=settings.login or settings.authorization, ssh=ssh)
 
 
 def tools_of(

@@ -3,61 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from chalicelib.config import WatcherSettings
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.errors import SlipwayError
-from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import Engine
-from chalicelib.ports.patterns import PatternCompiler
-from chalicelib.ports.registry import RegistryDirectory
-from chalicelib.ports.stores import AuditStore, ContainerStore, OperationStore
-from local_runtime.executor.busy import Busy
 from local_runtime.executor.images import Images
 from local_runtime.executor.inspection import inspect_optional
-from local_runtime.executor.inventory import inherited_security, moment, runs_the_same, runtime_facts, with_findings
+from local_runtime.executor.inventory import inherited_security, moment, runs_the_same, runtime_facts
 from local_runtime.executor.progress import Progress
 from local_runtime.executor.reading import Reading
 from local_runtime.executor.records import Records
 from local_runtime.executor.settling import Settling
 from local_runtime.executor.survey import Survey
+from local_runtime.executor.tools import Tools
 
 _SAVE_EVERY = 50
 _FORMER = 5
 
 Document = Mapping[str, Any]
-
-
-class Check(Protocol):
-    """Ask the registries about containers; yields each with what was found, in any order."""
-
-    def __call__(self, containers: Sequence[Container], since: datetime | None = None) -> Iterable[Container]:
-        """`since`: answers from before do not count."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a watcher works with besides its engine."""
-
-    containers: ContainerStore
-    operations: OperationStore
-    audit: AuditStore
-    registries: RegistryDirectory
-    patterns: PatternCompiler
-    check: Check
-    clock: Clock
-    busy: Busy
-    checked: Callable[[Sequence[Container]], object] = lambda _: None
-    """Told of the containers of every check, once they are stored."""
-    removed: Callable[[Sequence[Container]], object] = lambda _: None
-    """Told of containers that are gone, before their records go: who dies in between tells it again."""
-    merge: Callable[[Container, Container], Container] = with_findings
-    """What is stored of a container, with what a check of it found."""
 
 
 class Watcher:
@@ -70,7 +38,7 @@ class Watcher:
         self._tools = tools
         self._scanning = threading.Lock()
         self._survey = Survey(agent, settings, engine, tools.registries.name_of, tools.patterns)
-        self._records = Records(agent, settings.name, tools.containers, tools.audit, tools.clock)
+        self._records = Records(agent, settings.name, tools.containers, tools.audit, tools.clock, tools.removed)
         self._settling = Settling(settings.name, settings.discovery_settle_ms / 1000, tools.clock, self.discover)
         self._reading = Reading(
             engine,

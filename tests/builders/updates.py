@@ -22,7 +22,8 @@ from local_runtime.executor.conclusion import Conclusion
 from local_runtime.executor.host import Host
 from local_runtime.executor.performer import Performer
 from local_runtime.executor.station import Station
-from local_runtime.executor.watcher import Tools, Watcher
+from local_runtime.executor.tools import Tools
+from local_runtime.executor.watcher import Watcher
 from tests.fakes.audit import FakeAudit
 from tests.fakes.engine import FakeEngine
 from tests.fakes.services import StillClock
@@ -124,6 +125,7 @@ class Bench:
             clock=self.clock,
             settings=self.settings,
             gatekeeper=OpenGate(),  # type: ignore[arg-type]
+            audit=self.audit,
         )
 
     def run(self, name: str = "web", image: str = "app:1", *, start: bool = True, **body: Any) -> str:
