@@ -82,9 +82,18 @@ _DOCKER = (
     _number("backupcount", 3, 1, 100),
 )
 
+_COMPOSE = (
+    _text("file"),
+    _flag("backup", False),
+    _text("composefilelabel", "dd.compose.file"),
+    _word("reconciliationmode", "warn", "warn", "block", "off"),
+    _flag("digestpinning", False),
+    _flag("composefileonce", False),
+)
+
 OPTIONS: Mapping[str, tuple[Option, ...]] = {
     "docker": _DOCKER,
-    "dockercompose": _DOCKER,
+    "dockercompose": (*_DOCKER, *_COMPOSE),
     "command": (
         _text("cmd", required=True),
         _text("shell", "/bin/sh"),

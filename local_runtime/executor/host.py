@@ -12,7 +12,7 @@ from chalicelib.domain.recovery import Observed, Seen
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import Engine
 from chalicelib.ports.registry import RegistryDirectory
-from chalicelib.ports.stores import BackupStore, ContainerStore, OperationStore
+from chalicelib.ports.stores import AuditStore, BackupStore, ContainerStore, OperationStore
 from local_runtime.executor.blueprints import Blueprints
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.gatekeeper import Gatekeeper
@@ -39,13 +39,18 @@ class Host:
     clock: Clock
     settings: Settings
     gatekeeper: Gatekeeper
+    audit: AuditStore
     witness: Witness | None = None
     """What more a new container must show than that it runs and is healthy; raises when it does not, and is given a
     function to be called while it waits."""
 
     def action(self, trigger: str | None) -> DockerActionSettings:
         """The docker action of that id, or one with the default settings."""
-        name = (trigger or "").rpartition(".")[2]
+        kind, _, name = (trigger or "").rpartition(".")
+        for one in self.settings.triggers.triggers:
+            if kind == "dockercompose" and one.id == trigger:
+                said = one.configuration
+                return DockerActionSettings(name, said["prune"], said["dryrun"], said["backupcount"])
         return next((one for one in self.settings.docker_actions if one.name == name), DockerActionSettings(name))
 
 
