@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from local_runtime.executor.compose.step import keep_in_step
 from local_runtime.executor.conclusion import Followup
 
-FOLLOWUPS: tuple[Followup, ...] = ()
+FOLLOWUPS: tuple[Followup, ...] = (keep_in_step,)
