@@ -55,7 +55,7 @@ class Settings:
     dynamodb_url: str | None = None
     sqs_url: str | None = None
     access_key: tuple[str, str] | None = None
-    """Given for an endpoint that checks none; absent means botocore's own chain of credentials."""
+    """Id and secret for the store and the queue; absent means botocore's own chain of credentials."""
     table_prefix: str = "slipway-"
     queue_prefix: str = "slipway-"
     create_tables: bool = False
@@ -226,10 +226,16 @@ def _is_local(reader: Reader) -> bool:
 
 
 def _access_key(reader: Reader) -> tuple[str, str] | None:
-    """An emulator on this machine checks no credentials, but no request is signed without them."""
+    """Our own store's key where it is given. Emulators check none, but no request is signed without one."""
+    key = reader.get("SLIPWAY_STORE_KEY")
+    if key:
+        name, colon, secret = key.strip().partition(":")
+        if not (name and colon and secret):
+            raise BadSetting("SLIPWAY_STORE_KEY must be the line id:secret of the store's own store.key")
+        return name, secret
     if not _is_local(reader):
         return None
-    return reader.text("AWS_ACCESS_KEY_ID", "slipway"), reader.text("AWS_SECRET_ACCESS_KEY", "slipway")
+    return reader.text("AWS_ACCESS_KEY_ID", "test"), reader.text("AWS_SECRET_ACCESS_KEY", "test")
 
 
 def _metrics_token(reader: Reader) -> str | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local_runtime.store.key import KEY_FILE
+
 ROOT = Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
 QUIET_PORTS = range(20000, 32000)
@@ -49,9 +51,8 @@ def settings(environment: Mapping[str, str], address: Address, data: Path, store
     if store_url is not None:
         child.setdefault("AWS_ENDPOINT_URL_DYNAMODB", store_url)
         child.setdefault("AWS_ENDPOINT_URL_SQS", store_url)
-        # Nobody checks them, but no request is signed without them.
-        child.setdefault("AWS_ACCESS_KEY_ID", "slipway")
-        child.setdefault("AWS_SECRET_ACCESS_KEY", "slipway")
+        # A file, for an argument or a variable can be seen by more than who may read it.
+        child["SLIPWAY_STORE_KEY__FILE"] = str(data / KEY_FILE)
         child.setdefault("AWS_EC2_METADATA_DISABLED", "true")
     return child
 

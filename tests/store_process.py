@@ -22,6 +22,8 @@ from botocore.config import Config
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 20
 STOP_SECONDS = 5
+KEY = "test", "test"
+"""Id and secret of every store of the tests, and of whoever uses one."""
 # No retries: a test wants to see the first answer.
 CLIENT = Config(retries={"max_attempts": 0, "mode": "standard"}, max_pool_connections=50, read_timeout=30)
 
@@ -33,6 +35,9 @@ class StoreProcess:
         self.data = data
         self._options = options
         self._port = port
+        data.mkdir(parents=True, exist_ok=True)
+        if not (data / "store.key").exists():
+            (data / "store.key").write_text(":".join(KEY))
         self._start()
 
     def _start(self) -> None:
@@ -77,7 +82,7 @@ class StoreProcess:
         return self.process.returncode
 
     def client(self, service: str) -> Any:
-        """A botocore client of `dynamodb` or `sqs` against this store, with dummy keys and without retries."""
+        """A botocore client of `dynamodb` or `sqs` against this store, without retries."""
         return client_of(service, self.url)
 
     def health(self) -> dict[str, Any]:
@@ -108,8 +113,8 @@ def client_of(service: str, url: str) -> Any:
         service,
         region_name="us-east-1",
         endpoint_url=url,
-        aws_access_key_id="dummy",
-        aws_secret_access_key="dummy",
+        aws_access_key_id=KEY[0],
+        aws_secret_access_key=KEY[1],
         config=CLIENT,
     )
 

@@ -14,8 +14,10 @@ from pathlib import Path
 from local_runtime.store.door import Door
 from local_runtime.store.expiry import Expiry
 from local_runtime.store.journal import DataDirectoryHeld, Journal
+from local_runtime.store.key import UnusableKey, kept_key
 from local_runtime.store.queues import Queues
 from local_runtime.store.service import Service
+from local_runtime.store.signature import Signatures
 from local_runtime.store.tables import Tables
 
 DRAIN_SECONDS = 0.5
@@ -35,12 +37,15 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         journal = Journal(options.data)
-    except DataDirectoryHeld as error:
+        signatures = Signatures(kept_key(options.data))
+    except (DataDirectoryHeld, UnusableKey) as error:
         print(f"slipway-store: {error}", file=sys.stderr)  # noqa: T201
         return 1
     tables, queues = Tables(journal), Queues(journal)
     try:
-        door = Door(options.host, options.port, Service(tables, queues).handle, frozenset(options.allow_host))
+        door = Door(
+            options.host, options.port, Service(tables, queues, signatures).handle, frozenset(options.allow_host)
+        )
     except OSError as error:
         print(f"slipway-store: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)  # noqa: T201
         return 1

@@ -12,6 +12,7 @@ from typing import Any
 from local_runtime.store.door import Answer, Request
 from local_runtime.store.faults import Fault
 from local_runtime.store.queues import QueueFault, Queues
+from local_runtime.store.signature import Signatures
 from local_runtime.store.tables import Tables
 
 log = logging.getLogger(__name__)
@@ -21,9 +22,10 @@ SQS_TARGET = "AmazonSQS"
 
 
 class Service:
-    """Answers requests. Any signature is accepted: who reaches a loopback port is on this machine."""
+    """Answers requests that are signed: other users of this machine reach a loopback port, too."""
 
-    def __init__(self, tables: Tables, queues: Queues):
+    def __init__(self, tables: Tables, queues: Queues, signatures: Signatures):
+        self._signatures = signatures
         self._tables = tables
         self._queues = queues
         self._started = time.monotonic()
@@ -34,7 +36,7 @@ class Service:
             return Answer(json.dumps(self._health()).encode(), content_type="application/json")
         if request.method != "POST":
             return Answer(b"", 405, "text/plain", (("Allow", "GET, POST"),))
-        if request.path.count("/") not in (1, 2):  # "/" or a queue URL's "/account/queue"
+        if request.path.count("/") not in (1, 2) or "?" in request.path:  # "/" or a queue URL's "/account/queue"
             return Answer(b"", 404, "text/plain")
         # A browser sends this type across origins only after a preflight, which is answered with 405.
         if not request.headers.get("content-type", "").startswith("application/x-amz-json-1."):
@@ -66,6 +68,7 @@ class Service:
             return Answer(failure.body(), failure.status, headers=(request_id,))
 
     def _call(self, request: Request) -> bytes:
+        self._signatures.check(request)
         service, _, operation = request.headers.get("x-amz-target", "").partition(".")
         try:
             content = json.loads(request.body or b"{}")

@@ -42,7 +42,7 @@ def _dynamo(url: str, prefix: str) -> Another:
     from chalicelib.adapters.dynamo.tables import create_missing
 
     client = botocore.session.get_session().create_client(
-        "dynamodb", region_name="us-east-1", endpoint_url=url, aws_access_key_id="x", aws_secret_access_key="x"
+        "dynamodb", region_name="us-east-1", endpoint_url=url, aws_access_key_id="test", aws_secret_access_key="test"
     )
     tables = Tables(client, "us-east-1", prefix)
     create_missing(tables)

@@ -206,8 +206,8 @@ def test_a_fresh_installation_tells_the_administrators_password_once(tmp_path: P
         environment = {
             "AWS_ENDPOINT_URL_DYNAMODB": store.url,
             "AWS_ENDPOINT_URL_SQS": store.url,
-            "AWS_ACCESS_KEY_ID": "x",
-            "AWS_SECRET_ACCESS_KEY": "x",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": "us-east-1",
             "DD_SERVER_PORT": "0",
         }

@@ -18,7 +18,8 @@ import localstack_client.session
 import pytest
 
 from tests.builders.store_tables import all_items, create_table, key
-from tests.store_process import ROOT, StoreProcess, running_store, until
+from tests.builders.signed import signed
+from tests.store_process import KEY, ROOT, StoreProcess, running_store, until
 
 JSON_TYPE = "application/x-amz-json-1.0"
 
@@ -42,7 +43,7 @@ def ask(
         **{name.replace("_", "-"): value for name, value in headers.items()},
     }
     try:
-        connection.request(method, path, body, sent)
+        connection.request(method, path, body, signed(body, sent))
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
@@ -160,7 +161,7 @@ def test_two_hundred_connections_are_served_at_once(store: StoreProcess) -> None
 
 def test_a_client_that_is_not_ours_works_against_it(store: StoreProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", store.url)
-    session = localstack_client.session.Session()
+    session = localstack_client.session.Session(*KEY)
     dynamodb, sqs = session.client("dynamodb"), session.client("sqs")
     assert dynamodb.meta.endpoint_url == store.url
     table = create_table(dynamodb, "foreign")

@@ -40,8 +40,8 @@ class Container(Model):
         table_name = "containers"
         region = "us-east-1"
         billing_mode = "PAY_PER_REQUEST"
-        aws_access_key_id = "dummy"
-        aws_secret_access_key = "dummy"
+        aws_access_key_id = "test"
+        aws_secret_access_key = "test"
         max_retry_attempts = 0
 
     host = UnicodeAttribute(hash_key=True)
@@ -132,7 +132,7 @@ def test_queries_of_table_and_index_page_through_everything() -> None:
 
 def test_a_transaction_is_all_or_nothing_and_gives_reasons(url: str) -> None:
     connection = Connection(region="us-east-1", host=url)
-    connection.session.set_credentials("dummy", "dummy")
+    connection.session.set_credentials("test", "test")
     Container("h", "a", status="queued").save()
     with TransactWrite(connection=connection) as transaction:
         transaction.save(Container("h", "b"))

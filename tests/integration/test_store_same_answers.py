@@ -334,9 +334,7 @@ def test_writes_answer_and_leave_what_stock_moto_does(both: tuple[Any, Any], dat
                 request["ExpressionAttributeValues"] = used
             request |= {"Key": key, "UpdateExpression": expression, "ReturnValues": data.draw(RETURNED)}
             existing = both[1].get_item(TableName=table, Key=key).get("Item")
-            ours, stock = (answer(client, operation, request) for client in both)
-            assert ours == stock
-            if "code" in stock:  # stock moto may have stored half of a failed update
+            if "code" in same(both, operation, **request):  # stock moto may have stored half of a failed update
                 restore(both[1], table, key, existing)
     same_pages(both, "scan", TableName=table)
 

@@ -15,7 +15,7 @@ def test_programs_are_pointed_to_the_store_of_this_machine() -> None:
     child = settings({"PATH": "/bin"}, HERE, Path("/data"), "http://127.0.0.1:20001")
     assert child["AWS_ENDPOINT_URL_DYNAMODB"] == child["AWS_ENDPOINT_URL_SQS"] == "http://127.0.0.1:20001"
     assert child["AWS_REGION"] == child["AWS_DEFAULT_REGION"] == "us-east-1"
-    assert child["AWS_ACCESS_KEY_ID"] and child["AWS_SECRET_ACCESS_KEY"]
+    assert child["SLIPWAY_STORE_KEY__FILE"] == "/data/store.key"
     assert (child["DD_SERVER_HOST"], child["DD_SERVER_PORT"], child["SLIPWAY_DATA"]) == ("127.0.0.1", "3000", "/data")
     assert child["PATH"] == "/bin"
 
@@ -26,7 +26,7 @@ def test_a_store_of_the_callers_own_is_used_as_it_is() -> None:
     child = settings(own, HERE, Path("/data"), None)
     assert child["AWS_ENDPOINT_URL_DYNAMODB"] == "http://a:1"
     assert child["AWS_DEFAULT_REGION"] == "eu-west-1"
-    assert "AWS_ACCESS_KEY_ID" not in child
+    assert "SLIPWAY_STORE_KEY__FILE" not in child
 
 
 def test_one_endpoint_alone_keeps_our_store_for_the_other() -> None:
