@@ -15,6 +15,8 @@ class Step(Enum):
     REMOVE_NEW = auto()
     RECREATE_OLD = auto()
     """Make the old container once more, under its temporary name: the engine removed it when it stopped (`--rm`)."""
+    RESTORE_RESTART = auto()
+    """Give the old container its restart policy back: set aside it has none, so that a restarted engine lets it be."""
     RESTORE_NAME = auto()
     START_OLD = auto()
     START_NEW = auto()
@@ -39,6 +41,8 @@ class Seen:
     name: str
     running: bool
     health: str | None = None
+    restart: str | None = None
+    """Its restart policy, as an operation writes it down; absent when it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ def plan(operation: Operation, seen: Observed, *, failed: bool) -> Plan:
 def _roll_back(operation: Operation, old: Seen, seen: Observed) -> Plan:
     steps = list(_take_down(seen.new))
     misnamed = old.name != operation.identity.name
+    if _policy_taken(operation, old):
+        steps.append(Step.RESTORE_RESTART)
     if misnamed and seen.stranger is None:
         steps.append(Step.RESTORE_NAME)
     if operation.was_running and not old.running:
@@ -137,9 +143,14 @@ def _untouched(operation: Operation, seen: Observed) -> bool:
     return (
         old is not None
         and old.name == operation.identity.name
+        and not _policy_taken(operation, old)
         and seen.new is None
         and (old.running or not operation.was_running)
     )
+
+
+def _policy_taken(operation: Operation, old: Seen) -> bool:
+    return operation.old_restart is not None and old.restart != operation.old_restart
 
 
 def _provable(operation: Operation, seen: Observed) -> bool:

@@ -72,6 +72,13 @@ class OperationStore(Protocol):
         """
         ...
 
+    def ask_for_end(self, operation: Operation) -> None:
+        """Note that somebody wants it ended; whoever is at work on it sees that with its next fact, and still owns it.
+
+        Raises Stale when it has been written since it was read.
+        """
+        ...
+
     def get(self, identity: Identity, operation_id: str) -> Operation | None:
         """One operation of this identity."""
         ...

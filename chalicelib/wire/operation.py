@@ -60,6 +60,7 @@ def write(operation: Operation) -> Json:
         **{name: getattr(operation, _PLAIN[name]) for name in _SHOWN_ALWAYS},
         "completedAt": moment.write_optional(operation.ended_at),
         "recoveredAt": moment.write_optional(operation.recovered_at),
+        "cancelRequested": operation.cancel_requested or None,
     }
     if operation.status == "rolled-back":
         body["rollbackReason"] = operation.rollback_reason

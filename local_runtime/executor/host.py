@@ -94,6 +94,19 @@ def _vanishing(document: Document) -> bool:
     return has_run and bool((document.get("HostConfig") or {}).get("AutoRemove"))
 
 
+def restart_of(inspect: Document) -> str | None:
+    """A container's restart policy in a word: `always`, `on-failure:3`; nothing when it has none."""
+    policy = (inspect.get("HostConfig") or {}).get("RestartPolicy") or {}
+    name, most = policy.get("Name") or "no", policy.get("MaximumRetryCount") or 0
+    return None if name == "no" else f"{name}:{most}" if most else str(name)
+
+
+def restart_policy(word: str | None) -> Document:
+    """The same as the engine wants it."""
+    name, _, most = (word or "no").partition(":")
+    return {"Name": name, "MaximumRetryCount": int(most or 0)}
+
+
 def _id(inspect: Document | None) -> str | None:
     return inspect["Id"] if inspect is not None else None
 
@@ -107,4 +120,5 @@ def _seen(inspect: Document | None) -> Seen | None:
         name=inspect["Name"].lstrip("/"),
         running=bool(state.get("Running")),
         health=(state.get("Health") or {}).get("Status"),
+        restart=restart_of(inspect),
     )

@@ -42,7 +42,7 @@ class Prepared:
         return own.partition("@")[2] if own else None
 
     def nothing_new(self, operation: Operation) -> bool:
-        """Whether the container would end on the very same image: by another digest of its tag, or by going back to it."""
+        """Whether the container would end on the very same image: by another digest of its tag, or by going back."""
         if operation.kind == ROLLBACK and self.source["Config"]["Image"] != self.replica.body["Image"]:
             return False
         moved_by_digest = operation.kind == ROLLBACK or (operation.to_version or "").startswith(_DIGEST)
@@ -52,7 +52,9 @@ class Prepared:
 def prepare(host: Host, operation: Operation) -> Prepared:
     """Have the target here and prove that it fits; read what the new container must look like.
 
-    The security gate judges what is new: not a copy on the same image, nor the image of a backup. Raises Failed, Invalid, EngineError or RegistryError; the container has not been touched.
+    The security gate judges what is new: not a copy on the same image, nor the image of a backup.
+
+    Raises Failed, Invalid, EngineError or RegistryError; the container has not been touched.
     """
     source = _source(host, operation)
     old_image = _image_or_nothing(host, source["Image"])

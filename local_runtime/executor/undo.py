@@ -10,7 +10,7 @@ from chalicelib.domain.recovery import Observed, Plan, Step, plan
 from chalicelib.domain.reference import Reference, is_image_id
 from chalicelib.ports.engine import Engine, EngineError, EngineNotFound
 from local_runtime.executor.dependents import restart_dependents
-from local_runtime.executor.host import Host, observe
+from local_runtime.executor.host import Host, observe, restart_policy
 from local_runtime.executor.inspection import inspect_optional
 from local_runtime.executor.ledger import attempt, insist, record
 
@@ -111,7 +111,9 @@ def _act(host: Host, operation: Operation, seen: Observed, step: Step) -> None:
         elif step is Step.START_NEW:
             engine.start(new.id)
     if old is not None:
-        if step is Step.RESTORE_NAME:
+        if step is Step.RESTORE_RESTART:
+            engine.set_restart(old.id, restart_policy(operation.old_restart))
+        elif step is Step.RESTORE_NAME:
             if old.id != operation.container_id:
                 # By its temporary name it was known; from now on only by this.
                 host.blueprints.note_made(operation.id, old.id)

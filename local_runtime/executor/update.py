@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from chalicelib.domain.errors import Failed, Stale, Unavailable
 from chalicelib.domain.gate import REASON
-from chalicelib.domain.operation import ROLLBACK, Operation, Phase, temporary_name
-from chalicelib.ports.engine import EngineError
+from chalicelib.domain.operation import CANCELLED, ROLLBACK, WAS_CANCELLED, Operation, Phase, temporary_name
+from chalicelib.ports.engine import EngineError, EngineRejected
+from local_runtime.executor.compose.step import require_editable
 from local_runtime.executor.gatekeeper import Refused
 from local_runtime.executor.health import has_health_check, require_alive, require_healthy
-from local_runtime.executor.host import Host
+from local_runtime.executor.host import Host, restart_of, restart_policy
 from local_runtime.executor.ledger import attempt, insist, record
 from local_runtime.executor.prepare import Prepared, prepare, remember
 from local_runtime.executor.undo import give_name, undo
+
+log = logging.getLogger(__name__)
 
 _REMOVAL_PAUSES = (0.0, 0.2, 0.4, 0.8, 1.6)
 
@@ -33,12 +37,15 @@ def update(host: Host, operation: Operation) -> Operation:
     Raises Stale when the operation is in other hands by now, Unavailable or EngineUnavailable when it stays open.
     """
     story = Story(host, record(host, operation, Phase.PREPARE))
+    if story.operation.cancel_requested:
+        return story.record(Phase.FAILED, last_error=WAS_CANCELLED, reason_code=CANCELLED)
     temp_name = temporary_name(operation.identity.name, host.clock.now())
     try:
         with _step("update_runtime_failed"):
             prepared = _prepared(host, story.operation)
             settled = prepared.nothing_new(operation) or host.action(operation.trigger).dry_run
             if not settled:
+                require_editable(host, operation, prepared.source, prepared.bound_digest)
                 remember(host, operation, prepared, temp_name)
     except Broken as broken:
         refused = REASON if broken.code == REASON else None
@@ -73,10 +80,13 @@ class Story:
             was_running=prepared.was_running,
             new_image_id=prepared.new_image["Id"],
             bound_digest=prepared.bound_digest,
+            old_restart=restart_of(prepared.source),
         )
+        self._unless_cancelled()
         with _step("update_runtime_failed"):
             engine.rename(old_id, temp_name)
         self.record(Phase.RENAMED)
+        self._unless_cancelled()
         with _step("create_new_failed"):
             if self.operation.kind == ROLLBACK:
                 give_name(engine, prepared.new_image["Id"], prepared.replica.body["Image"])
@@ -88,9 +98,34 @@ class Story:
             # The tag may have moved between the look at the image and the creation.
             if engine.inspect(new_id)["Image"] != prepared.new_image["Id"]:
                 raise Failed("the tag was moved while the container was being created")
+        self._unless_cancelled(look=True)
         if prepared.was_running:
+            self._set_aside()
             self._switch(new_id)
             self.prove()
+
+    def _set_aside(self) -> None:
+        """From here on an engine that restarts does not start the old container beside the new one.
+
+        An engine that cannot change restart policies may still be updated on: recovery never lets both run.
+        """
+        if self.operation.old_restart is None:
+            return
+        with _step("stop_old_failed"):
+            try:
+                self._host.engine.set_restart(self.operation.container_id, restart_policy(None))
+            except EngineRejected as error:
+                log.warning("%s keeps its restart policy while it is set aside: %s", self.operation.temp_name, error)
+
+    def _unless_cancelled(self, *, look: bool = False) -> None:
+        """Raises Broken when somebody asked for its end; with `look` also if that was after the last fact."""
+        asked = self.operation.cancel_requested
+        if look and not asked:
+            with suppress(Unavailable):
+                current = self._host.operations.get(self.operation.identity, self.operation.id)
+                asked = current is not None and current.cancel_requested
+        if asked:
+            raise Broken(CANCELLED, Failed(WAS_CANCELLED))
 
     def _switch(self, new_id: str) -> None:
         """From the old container to the new one. Between the two the service is down, and nothing is waited for."""

@@ -70,12 +70,22 @@ class FakeOperations:
     def record(self, operation: Operation, *, quiet: bool = False) -> Operation:
         with self.outage.call():
             revision, ledger = self._ledger(operation.identity)
+            found = next((one for one in ledger if one.id == operation.id), operation)
+            operation = replace(operation, cancel_requested=found.cancel_requested)
             if revision == operation.revision + 1 and operation in ledger:
                 return replace(operation, revision=revision)
             if revision != operation.revision:
                 raise Stale(f"operation {operation.id} is in other hands")
             kept = [operation if other.id == operation.id else other for other in ledger]
             return self._write(operation, kept, revision)
+
+    def ask_for_end(self, operation: Operation) -> None:
+        with self.outage.call():
+            revision, ledger = self._ledger(operation.identity)
+            if revision != operation.revision:
+                raise Stale(f"operation {operation.id} has been written meanwhile")
+            kept = [replace(one, cancel_requested=True) if one.id == operation.id else one for one in ledger]
+            self._ledgers[operation.identity] = revision, kept
 
     def get(self, identity: Identity, operation_id: str) -> Operation | None:
         return next((one for one in self.history(identity) if one.id == operation_id), None)

@@ -71,6 +71,7 @@ class LedgerModel(Model):
     revision = NumberAttribute()
     operations = BinaryAttribute(legacy_encoding=False)
     open_agent = UnicodeAttribute(null=True)
+    cancel = UnicodeAttribute(null=True)
     open_ledgers = OpenLedgers()
 
 
