@@ -84,7 +84,7 @@ class Operation:
     new_container_id: str | None = None
     new_image_id: str | None = None
     old_restart: str | None = None
-    """The restart policy the old container has by right, while it may be set aside with none: `always`, `on-failure:3`."""
+    """The restart policy the old container has by right (`always`, `on-failure:3`); set aside it may have none."""
     committed: bool = False
     """Set before the old container is removed: from here on the new one is the one to keep."""
     bound_digest: str | None = None
