@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.config import WatcherSettings
+from local_runtime.programs import free_port
 from tests.docker.executing import Executing, executing
 from tests.docker.rig import EngineHost, ImageRegistry, docker_engine, image_registry
 from tests.docker.site import CHECKED, Site, wait_for
@@ -163,3 +164,20 @@ def test_an_engine_that_is_away_is_told_and_nothing_is_forgotten(
             wait_for(lambda: watching.status("gone") is None, 40)
             wait_for(lambda: watching.executor._stations["local"].watcher.problem is None, 20)
             wait_for(lambda: watching.status("web") == "running")
+
+
+def test_a_service_speaks_for_its_tasks(registry: ImageRegistry, store: str, tmp_path: Path) -> None:
+    with docker_engine() as host:
+        site = Site(host, registry, "watched")
+        site.publish("1.0.0")
+        host.api("POST", "/swarm/init", json={"ListenAddr": f"127.0.0.1:{free_port()}", "AdvertiseAddr": "127.0.0.1"})
+        task = {"ContainerSpec": {"Image": site.reference("1.0.0"), "Labels": {"dd.group": "of the task"}}}
+        labels = {"dd.display.name": "Of the service", "dd.group": "of the service"}
+        host.api("POST", "/services/create", json={"Name": "web", "Labels": labels, "TaskTemplate": task})
+        try:
+            with executing(site, store, tmp_path) as watching:
+                name = wait_for(lambda: next((one for one in site.names() if one.startswith("web.1.")), None), 20)
+                found = wait_for(lambda: watching.stored(name), 10)
+                assert (found.display_name, found.wishes.group) == ("Of the service", "of the task")
+        finally:
+            host.api("POST", "/swarm/leave", params={"force": "1"})
