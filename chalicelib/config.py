@@ -10,7 +10,9 @@ from pathlib import Path
 
 from chalicelib import VERSION
 from chalicelib.domain.container import LOCAL_AGENT
+from chalicelib.domain.hook import HookRules
 from chalicelib.domain.webhook import NO_WEBHOOKS, WebhookRules
+from chalicelib.settings_hooks import read_hooks
 from chalicelib.settings_oidc import OidcSettings, read_oidc
 from chalicelib.settings_reader import BadSetting as BadSetting
 from chalicelib.settings_reader import Reader, components, cron
@@ -103,6 +105,7 @@ class Settings:
     forges: tuple[ForgeSettings, ...] = ()
     github_token: str | None = None
     security: SecuritySettings = field(default_factory=SecuritySettings)
+    hooks: HookRules = field(default_factory=HookRules)
     problems: tuple[str, ...] = ()
     """Components that were skipped because their settings are wrong, one sentence each."""
 
@@ -182,6 +185,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         forges=tuple(_forges(reader, problems)),
         github_token=reader.get("DD_RELEASE_NOTES_GITHUB_TOKEN"),
         security=read_security(reader, cron),
+        hooks=read_hooks(reader),
         problems=tuple(problems),
     )
 

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "chalicelib.adapters": {"chalicelib.adapters", "chalicelib.domain", "chalicelib.ports", "chalicelib.wire"},
     "chalicelib.config": {
         "chalicelib.domain",
+        "chalicelib.settings_hooks",
         "chalicelib.settings_oidc",
         "chalicelib.settings_reader",
         "chalicelib.settings_security",
@@ -27,6 +28,7 @@ MAY_IMPORT = {
     },
     "chalicelib.settings_reader": set(),
     "chalicelib.settings_watchers": {"chalicelib.domain", "chalicelib.settings_reader"},
+    "chalicelib.settings_hooks": {"chalicelib.domain", "chalicelib.settings_reader"},
     "chalicelib.settings_oidc": {"chalicelib.settings_reader"},
     "chalicelib.settings_security": {"chalicelib.domain"},
     "chalicelib.settings_triggers": {"chalicelib.domain", "chalicelib.settings_reader"},
