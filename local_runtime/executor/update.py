@@ -13,6 +13,7 @@ from chalicelib.ports.engine import EngineError, EngineRejected
 from local_runtime.executor.compose.step import require_editable
 from local_runtime.executor.gatekeeper import Refused
 from local_runtime.executor.health import has_health_check, require_alive, require_healthy
+from local_runtime.executor.hooks import before_update
 from local_runtime.executor.host import Host, restart_of, restart_policy
 from local_runtime.executor.ledger import attempt, insist, record
 from local_runtime.executor.prepare import Prepared, prepare, remember
@@ -46,6 +47,7 @@ def update(host: Host, operation: Operation) -> Operation:
             settled = prepared.nothing_new(operation) or host.action(operation.trigger).dry_run
             if not settled:
                 require_editable(host, operation, prepared.source, prepared.bound_digest)
+                before_update(host, operation, prepared.source, prepared.old_image)
                 remember(host, operation, prepared, temp_name)
     except Broken as broken:
         refused = REASON if broken.code == REASON else None
