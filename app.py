@@ -12,7 +12,7 @@ from chalicelib.wire.log_line import adopt_lambda_log
 from handlers.dispatch import dispatch
 from handlers.gateway import request_of, response_parts
 from handlers.gateway_queue import swept, woken
-from handlers.gateway_sockets import connected, ignored
+from handlers.gateway_sockets import connected, heard, ignored
 from handlers.routes import ROUTES
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def open_stream(event: WebsocketEvent) -> dict[str, int]:
 @app.on_ws_message()
 def hear_viewer(event: WebsocketEvent) -> dict[str, int]:
     """Take what a viewer says."""
-    return ignored(event.to_dict(), services())
+    return heard(event.to_dict(), services())
 
 
 @app.on_ws_disconnect()
@@ -69,7 +69,7 @@ def sender() -> Deliver:
 @app.on_sqs_message(queue="slipway-notifications", batch_size=10, maximum_concurrency=2)
 def notify(event: SQSEvent) -> dict[str, Any]:
     """Send what executors have put into the outbox."""
-    return woken(event.to_dict(), services(), sender().due, event.context.get_remaining_time_in_millis())
+    return woken(event.to_dict(), services(), sender().due, _left(event.context))
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
@@ -77,4 +77,9 @@ def sweep(event: CloudWatchEvent) -> int:
     """Send what has become due: further attempts, digests."""
     from chalicelib.sending import ELSEWHERE
 
-    return swept(services(), sender().due, event.context.get_remaining_time_in_millis(), ELSEWHERE)
+    return swept(services(), sender().due, _left(event.context), ELSEWHERE)
+
+
+def _left(context: Any) -> int:
+    """Milliseconds until Lambda ends this call."""
+    return int(context.get_remaining_time_in_millis())

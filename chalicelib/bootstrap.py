@@ -79,6 +79,13 @@ class Services:
         return DynamoFleet(self.tables, self.clock)
 
     @cached_property
+    def own_fleet(self) -> FleetReader:
+        """The reading side of this agent alone: an executor in the cloud may read no other's rows."""
+        from chalicelib.adapters.dynamo.fleet import DynamoFleet
+
+        return DynamoFleet(self.tables, self.clock, self.settings.agent)
+
+    @cached_property
     def containers(self) -> ContainerStore:
         """The executor's side of containers."""
         from chalicelib.adapters.dynamo.container import DynamoContainers

@@ -15,10 +15,11 @@ from chalicelib.domain.operation import UPDATE, Operation
 from chalicelib.usecases.install import install
 from chalicelib.usecases.notify import Notify, offered
 from chalicelib.usecases.order import Ordering
-from chalicelib.usecases.update_automatically import update_automatically
+from local_runtime.executor.automatic import Automatic
 from local_runtime.executor.conclusion import Conclusion
 from local_runtime.executor.delivery import Delivery, Perform, next_time
 from local_runtime.executor.followups import FOLLOWUPS
+from local_runtime.executor.lookout import Lookout
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,6 @@ class Herald:
 
     def __init__(self, services: Services, later: Callable[[Callable[[], object]], object]) -> None:
         self._services = services
-        self._later = later
         settings = services.settings
         self._agent = settings.agent
         self._triggers = settings.triggers.triggers
@@ -45,6 +45,8 @@ class Herald:
         )
         self._delivery = Delivery(services)
         self.beside: Callable[[Perform], Perform] = self._delivery.beside
+        self._automatic = Automatic(services, later)
+        self.lookout = Lookout(services)
         self._silent: dict[str, datetime] = {}
         self._installs = services.installs(self._install)
 
@@ -53,9 +55,13 @@ class Herald:
         for installs in self._installs:
             installs.start()
         self._delivery.start()
+        self._automatic.start()
+        self.lookout.start()
 
     def stop(self) -> None:
         """Deliver no more; what waits is delivered after the next start."""
+        self.lookout.stop()
+        self._automatic.stop()
         self._delivery.stop()
         for installs in self._installs:
             installs.stop()
@@ -63,15 +69,14 @@ class Herald:
     def checked(self, containers: Sequence[Container]) -> None:
         """The containers of a check, once they are stored."""
         self._tell(lambda: self._notify.checked(containers))
-        candidates = [one for one in containers if one.candidate is not None]
-        if candidates:
-            self._later(lambda: self._act(candidates))
+        self._automatic.checked(containers)
 
     @property
     def conclusion(self) -> Conclusion:
         """What follows the end of an operation, and is told of it."""
         services = self._services
-        return Conclusion(services.containers, services.audit, services.clock, self.ended, FOLLOWUPS)
+        followups = (*FOLLOWUPS, self.lookout.begin)
+        return Conclusion(services.containers, services.audit, services.clock, self.ended, followups)
 
     def ended(self, operation: Operation, container: Container | None) -> None:
         """The end of an operation."""
@@ -134,18 +139,11 @@ class Herald:
         override, _ = self._services.policies.get(container.identity)
         return offered(container, override, self._services.clock.now())
 
-    def _act(self, containers: Sequence[Container]) -> None:
-        services = self._services
-        ordering = Ordering(services.agents, services.commands, services.queue, services.clock, timedelta(0))
-        names = update_automatically(containers, self._triggers, services.fleet, ordering, services.operations)
-        for name in names:
-            log.info("%s is updated by its trigger", name)
-
     def _install(self, watcher: str, name: str) -> None:
         """Somebody pressed an install button: the update is asked for as by any other hand."""
         services = self._services
         ordering = Ordering(services.agents, services.commands, services.queue, services.clock, timedelta(0))
         try:
-            install(self._agent, watcher, name, services.fleet, ordering, services.operations)
+            install(self._agent, watcher, name, services.own_fleet, ordering, services.operations)
         except SlipwayError as error:
             log.warning("%s is not updated by its install button: %s", name, error)

@@ -208,3 +208,13 @@ def test_an_agent_that_falls_silent_and_comes_back_is_noted_once_each(api_store:
         assert {sent.json["event"] for sent in receiver.requests} == {"agent-disconnect", "agent-reconnect"}
         (row,) = api.services.audit.newest(["local"], 10)
         assert (row.action, row.identity.name) == ("agent-disconnect", "edge")
+
+
+def test_what_a_herald_reads_for_updates_is_of_its_own_agent(api_store: str) -> None:
+    with api_over(api_store) as api:
+        api.add(WEB, with_update(container("far", agent="edge")))
+        api.services.agents.report(Agent("edge"), NOW)
+        assert {one.listing.identity.name for one in api.services.fleet.fleet().entries} == {"web", "far"}
+        assert {one.listing.identity.name for one in api.services.own_fleet.fleet().entries} == {"web"}
+        api.services.containers.save([with_update(container("more"))])
+        assert {one.listing.identity.name for one in api.services.own_fleet.fleet().entries} == {"web", "more"}

@@ -128,11 +128,15 @@ def test_the_template_grants_the_function_its_own_tables_and_queues_only(build: 
 
 def test_the_template_keeps_an_executor_to_its_own_rows_and_queue(build: Path) -> None:
     resources = json.loads((build / "sam.json").read_text())["Resources"]
-    rows, shared, own_queue, senders, viewers = resources["ExecutorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    statements = resources["ExecutorPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    rows, shared, agents, rules, own_queue, senders, viewers = statements
     assert rows["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["${aws:PrincipalTag/agent}"]}}
     assert "dynamodb:Scan" not in rows["Action"]
     assert "AccessTable" not in _tables(rows["Resource"])
     assert own_queue["Resource"]["Fn::Sub"].endswith(":slipway-commands-${!aws:PrincipalTag/agent}")
+    assert (agents["Action"], _tables(agents["Resource"])) == ("dynamodb:Scan", ["AgentsTable"])
+    assert rules["Action"] == "dynamodb:Query"
+    assert rules["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["rule"]}}
     assert senders["Resource"] == {"Fn::GetAtt": ["NotificationsQueue", "Arn"]}
     assert "sqs:ReceiveMessage" not in senders["Action"]
     assert viewers["Action"] == "execute-api:ManageConnections"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,9 +56,11 @@ class _Shelf:
 class DynamoFleet:
     """A fleet kept in memory between calls and proven current, at every call, by one strongly consistent scan."""
 
-    def __init__(self, tables: Tables, clock: Clock) -> None:
+    def __init__(self, tables: Tables, clock: Clock, only: str | None = None) -> None:
+        """`only` names the one agent to read of: an executor may read no other's rows."""
         self._client = tables.client
-        self._agents = tables.name(AgentModel)
+        self._only = only
+        self._strongly: Mapping[str, Any] = {"TableName": tables.name(AgentModel), "ConsistentRead": True}
         self._tables = {model: tables.name(model) for model in (ContainerModel, LedgerModel, PolicyModel)}
         self._clock = clock
         self._lock = threading.Lock()
@@ -82,8 +84,12 @@ class DynamoFleet:
 
     def _read_counters(self) -> Counters:
         with translated("the fleet"):
-            items = pages(self._client.scan, TableName=self._agents, ConsistentRead=True)
+            items = self._one(self._only) if self._only else pages(self._client.scan, **self._strongly)
             return {item["agent"]["S"]: tuple(int(item.get(noun, {"N": "0"})["N"]) for noun in NOUNS) for item in items}
+
+    def _one(self, agent: str) -> Iterable[Mapping[str, Any]]:
+        found = self._client.get_item(Key={"agent": {"S": agent}}, **self._strongly).get("Item")
+        return [found] if found else []
 
     def _refresh(self, counters: Counters, *, everything: bool) -> None:
         """Read what changed. Counters were read before, so what is read now is at least as new as they say."""
