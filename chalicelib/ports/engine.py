@@ -149,6 +149,10 @@ class Engine(Protocol):
         """The inspect document of a local image, by reference or id."""
         ...
 
+    def images(self) -> Sequence[Document]:
+        """List summaries of the local images: `Id`, `RepoTags` and `RepoDigests` among others."""
+        ...
+
     def pull(
         self,
         reference: str,

@@ -107,6 +107,10 @@ class DockerEngine:
         with self._conversation() as client:
             return client.inspect_image(reference)
 
+    def images(self) -> Sequence[Document]:
+        with self._conversation() as client:
+            return client.images()
+
     def pull(
         self,
         reference: str,

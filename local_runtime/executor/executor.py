@@ -75,6 +75,7 @@ class Executor:
         )
         watchers = [station.watcher for station in self._stations.values()]
         self._guard.attach({watcher.name: watcher for watcher in watchers})
+        self._herald.lookout.attach({watcher.name: watcher.engine for watcher in watchers})
         self._followers = [
             Follower(watcher, services.clock, self._later) for watcher in watchers if watcher.settings.watch_events
         ]

@@ -128,19 +128,15 @@ def _target(host: Host, operation: Operation, source: Document) -> tuple[str, Do
 
 
 def _keep_image(host: Host, operation: Operation, prepared: Prepared) -> None:
-    """One more backup, and the oldest ones forgotten: never the one a rollback is about to use.
+    """One more backup, unless the newest is of this very image: attempts in vain must not push out the others.
 
-    A rollback remembers the image it leaves, so that one can go forward again, but that one once.
+    A rollback remembers the image it leaves too, so that one can go forward again. The oldest ones are forgotten when
+    the operation has ended.
     """
     made = _backup(operation, prepared)
-    count = host.action(operation.trigger).backup_count
-    if operation.kind == ROLLBACK:
-        newest = next(iter(host.backups.of(operation.identity)), None)
-        if newest is not None and newest.id != made.id and newest.is_of(made.image_id, made.image_digest):
-            return
-        count += 1
-    host.backups.add(made)
-    host.backups.keep(operation.identity, count)
+    newest = next(iter(host.backups.of(operation.identity)), None)
+    if newest is None or newest.id == made.id or not newest.is_of(made.image_id, made.image_digest):
+        host.backups.add(made)
 
 
 def _pulled(host: Host, operation: Operation) -> str:

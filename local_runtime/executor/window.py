@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -41,3 +42,9 @@ class Window:
         except CronSimError:
             return None
         return found.astimezone(UTC) if found is not None else None
+
+
+@cache
+def window(expression: str | None, zone: str) -> Window:
+    """One for each expression and zone, which so complains once."""
+    return Window(expression, zone)

@@ -21,6 +21,7 @@ from local_runtime.executor.claim import Claim, fenced
 from local_runtime.executor.conclusion import Conclusion
 from local_runtime.executor.host import Host
 from local_runtime.executor.performer import Performer
+from local_runtime.executor.pruning import prune
 from local_runtime.executor.station import Station
 from local_runtime.executor.tools import Tools
 from local_runtime.executor.watcher import Watcher
@@ -93,7 +94,7 @@ class Bench:
 
     def rebuild(self) -> None:
         """Put the executor together from what the bench has now."""
-        conclusion = Conclusion(self.containers, self.audit, self.clock)
+        conclusion = Conclusion(self.containers, self.audit, self.clock, followups=(prune,))
         self.performer = Performer({"local": self.station()}, conclusion, self.busy, self.later.append, lambda: None)
 
     @property

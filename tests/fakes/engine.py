@@ -119,6 +119,13 @@ class FakeEngine:
                 "Os": "linux",
             }
 
+    def images(self) -> Sequence[Document]:
+        with self._call("images", ""):
+            return [
+                {"Id": image.id, "RepoTags": sorted(image.references), "RepoDigests": sorted(image.digests)}
+                for image in self._images.values()
+            ]
+
     def pull(
         self,
         reference: str,
