@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,11 @@ _OFF = "Webhooks are switched off. Set DD_SERVER_WEBHOOK_ENABLED=true to allow t
 
 @dataclass(frozen=True, slots=True)
 class SignedByRegistry:
-    """The body is signed with the secret; a registry that cannot sign shows the secret as a bearer token."""
+    """The body is signed with the secret; a registry that cannot sign shows the secret in the Authorization header.
+
+    As a bearer token, or as the password of Basic: Docker Hub and Quay send no header of one's own, but they send what
+    stands before the `@` in the address they are given. In the query it is not looked for: queries end up in logs.
+    """
 
     @property
     def answers(self) -> Mapping[int, str]:
@@ -48,7 +53,7 @@ class SignedByRegistry:
         proven = (
             signed(rules.secret, request.body, shown)
             if shown is not None
-            else same_secret(rules.secret, bearer(request))
+            else same_secret(rules.secret, bearer(request) or basic_password(request))
         )
         if not proven:
             raise Refused(401, "The signature of this webhook is missing or wrong.", _CHALLENGE)
@@ -96,3 +101,14 @@ def bearer(request: Request) -> str:
     """The bearer token of a request; empty when there is none."""
     scheme, _, value = request.headers.get("authorization", "").strip().partition(" ")
     return value.strip() if scheme.lower() == "bearer" else ""
+
+
+def basic_password(request: Request) -> str:
+    """The password of Basic credentials; empty when there are none."""
+    scheme, _, value = request.headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""

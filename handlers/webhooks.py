@@ -21,13 +21,18 @@ from handlers.http import Request, Response
 
 
 def registry_pushed(request: Request, services: Services) -> Response:
-    """Check the containers of an image that was pushed; the registry does not wait for it."""
+    """Check the containers of an image that was pushed; the registry does not wait for it.
+
+    Who sends the same news again, or old news, starts nothing.
+    """
     push = read_push(request.payload)
-    found = hear.concerned(services.fleet.fleet(), push, lookup_image)
+    old = push.old(services.clock.now())
+    found = [] if old else hear.concerned(services.fleet.fleet(), push, lookup_image)
     orders = Ordering(services.agents, services.commands, services.queue, services.clock, timedelta(0))
-    commands = hear.order_checks(orders, found)
+    commands = hear.order_checks(orders, found, hear.news_id(push, request.body))
+    checking = "The containers of this image are being checked." if commands else "No container is concerned."
     body = {
-        "message": "The containers of this image are being checked." if commands else "No container is concerned.",
+        "message": "This was told too long ago to be news." if old else checking,
         "provider": push.provider,
         "images": [image.familiar for image in push.images],
         "containers": len(found),

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.domain.errors import Invalid
@@ -15,6 +16,9 @@ ENDPOINTS = ("watchall", "watch", "update")
 SIGNATURES = ("x-hub-signature-256", "x-dd-signature")
 _MOST = 100
 """A body names few images; more are a mistake or an attack."""
+
+NEWS = timedelta(hours=1)
+"""What was told longer ago is no news: whoever sends it now repeats it."""
 
 Json = Mapping[str, Any]
 
@@ -37,6 +41,14 @@ class Push:
 
     provider: str
     images: tuple[Reference, ...]
+    told_at: datetime | None = None
+    """When it happened, where the dialect tells."""
+    once: bool = False
+    """The body tells a time, so that the same body again is the same news."""
+
+    def old(self, now: datetime) -> bool:
+        """Whether this was told too long ago to be news."""
+        return self.told_at is not None and now - self.told_at > NEWS
 
 
 def signed(secret: str, body: bytes, signature: str) -> bool:
@@ -53,19 +65,46 @@ def same_secret(ours: str, theirs: str) -> bool:
 def read_push(body: object) -> Push:
     """What a registry tells. Events that are no push name no image. Raises Invalid when no dialect fits."""
     if isinstance(body, Mapping):
-        for provider, fits, read in _DIALECTS:
+        for provider, fits, read, when in _DIALECTS:
             if fits(body):
                 try:
                     images = dict.fromkeys(image for image in read(body) if image is not None)
                 except (TypeError, KeyError, AttributeError) as error:
                     raise Invalid(f"This is not what {provider} tells of a push: {error!r}") from error
-                return Push(provider, tuple(images)[:_MOST])
+                at = _moment(_at(body, when))
+                # A package's time is that of the package: it may be old though the news is not.
+                dated = None if provider == "ghcr" else at
+                return Push(provider, tuple(images)[:_MOST], dated, once=at is not None)
     raise Invalid("No registry we know tells of a push like this: Docker Hub, GHCR, Harbor, Quay, ACR and ECR do.")
 
 
 def concerns(image: Reference, running: Reference) -> bool:
     """Whether a pushed image may matter to a container: the same repository, whatever the tag."""
     return image.repository == running.repository
+
+
+def _at(body: object, places: tuple[str, ...]) -> object:
+    """The first of these places in the body that holds something, such as `push_data.pushed_at`."""
+    for place in places:
+        found = body
+        for name in place.split("."):
+            found = found.get(name) if isinstance(found, Mapping) else None
+        if found is not None:
+            return found
+    return None
+
+
+def _moment(told: object) -> datetime | None:
+    """A time in seconds since 1970 or as RFC 3339 has it."""
+    try:
+        if isinstance(told, str):
+            found = datetime.fromisoformat(told)
+            return found if found.tzinfo else found.replace(tzinfo=UTC)
+        if isinstance(told, int | float) and not isinstance(told, bool):
+            return datetime.fromtimestamp(told, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None
 
 
 def _image(host: str, path: str, tag: object) -> Reference | None:
@@ -123,11 +162,18 @@ def _ecr(body: Json) -> Iterator[Reference | None]:
         yield _image(host, detail["repository-name"], detail.get("image-tag"))
 
 
-_DIALECTS: tuple[tuple[str, Callable[[Json], bool], Callable[[Json], Iterator[Reference | None]]], ...] = (
-    ("hub", lambda body: "push_data" in body, _hub),
-    ("ghcr", lambda body: "registry_package" in body or "package" in body, _ghcr),
-    ("harbor", lambda body: "event_data" in body or str(body.get("type", "")).startswith("harbor."), _harbor),
-    ("quay", lambda body: "docker_url" in body, _quay),
-    ("ecr", lambda body: body.get("source") == "aws.ecr", _ecr),
-    ("acr", lambda body: "target" in body and "request" in body, _acr),
+_Dialect = tuple[str, Callable[[Json], bool], Callable[[Json], Iterator[Reference | None]], tuple[str, ...]]
+_PACKAGE_TIMES = ("registry_package.package_version.updated_at", "package.package_version.updated_at")
+_DIALECTS: tuple[_Dialect, ...] = (
+    ("hub", lambda body: "push_data" in body, _hub, ("push_data.pushed_at",)),
+    ("ghcr", lambda body: "registry_package" in body or "package" in body, _ghcr, _PACKAGE_TIMES),
+    (
+        "harbor",
+        lambda body: "event_data" in body or str(body.get("type", "")).startswith("harbor."),
+        _harbor,
+        ("occur_at", "time"),
+    ),
+    ("quay", lambda body: "docker_url" in body, _quay, ()),
+    ("ecr", lambda body: body.get("source") == "aws.ecr", _ecr, ("time",)),
+    ("acr", lambda body: "target" in body and "request" in body, _acr, ("timestamp",)),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
 from chalicelib.domain.audit import SERVER, AuditEntry
@@ -52,14 +53,25 @@ def the_one_named(fleet: Fleet, name: str) -> Entry:
     return found[0]
 
 
-def order_checks(orders: Ordering, wanted: Iterable[Identity]) -> list[Command]:
-    """One check on each agent that is there; what runs elsewhere is checked when its agent is back."""
+def news_id(push: Push, body: bytes) -> str | None:
+    """What makes the same news the same order; nothing where the same body may be news again."""
+    return hashlib.sha256(body).hexdigest()[:32] if push.once else None
+
+
+def order_checks(orders: Ordering, wanted: Iterable[Identity], news: str | None = None) -> list[Command]:
+    """One check on each agent that is there; what runs elsewhere is checked when its agent is back.
+
+    The same `news` again orders nothing: the command is there already.
+    """
     there = {agent.name for agent in orders.connected()}
     by_agent: dict[str, list[Identity]] = {}
     for identity in wanted:
         if identity.agent in there:
             by_agent.setdefault(identity.agent, []).append(identity)
-    return [orders.order(agent, CommandKind.WATCH, about_each(those)) for agent, those in sorted(by_agent.items())]
+    return [
+        orders.order(agent, CommandKind.WATCH, about_each(those), command_id=news and f"push-{news}")
+        for agent, those in sorted(by_agent.items())
+    ]
 
 
 def order_check_of_all(orders: Ordering) -> list[Command]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -107,6 +108,35 @@ def test_a_registry_that_cannot_sign_shows_the_secret(hooked: Api) -> None:
     tell(hooked, PUSHED, authorization=f"Bearer {TOKEN}").must_be(401, "Error")
     wrong = {"authorization": f"Bearer {SECRET}", "x_dd_signature": "sha256=0"}
     tell(hooked, PUSHED, **wrong).must_be(401, "Error")
+
+
+def test_a_registry_that_can_only_be_given_an_address_shows_the_secret_as_a_password(hooked: Api) -> None:
+    def basic(text: str) -> dict[str, str]:
+        return {"authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+
+    tell(hooked, PUSHED, **basic(f"registry:{SECRET}")).must_be(202)
+    for wrong in (f"registry:{TOKEN}", f"{SECRET}:", SECRET, "registry:"):
+        tell(hooked, PUSHED, **basic(wrong)).must_be(401, "Error")
+    tell(hooked, PUSHED, authorization="Basic ???").must_be(401, "Error")
+
+
+def test_a_secret_in_the_query_opens_nothing(hooked: Api) -> None:
+    sent = json.dumps(PUSHED).encode()
+    for name in ("secret", "token", "access_token"):
+        hooked.call("POST", f"{REGISTRY}?{name}={SECRET}", sent, authorization="").must_be(401, "Error")
+
+
+def test_the_same_news_again_starts_nothing(hooked: Api) -> None:
+    hooked.add(running("web", "acme/web:1.0"))
+    now = int(hooked.services.clock.now().timestamp())
+    for at, checks in ((now, 1), (now, 1), (now + 1, 2), (now - 3700, 2)):
+        news = {"push_data": {"tag": "1.1", "pushed_at": at}, "repository": {"repo_name": "acme/web"}}
+        tell(hooked, news).must_be(202)
+        assert len(checked(hooked)) == checks
+    for checks in (3, 4):
+        # No time is told, so this may well have happened twice.
+        tell(hooked, PUSHED).must_be(202)
+        assert len(checked(hooked)) == checks
 
 
 def test_what_no_registry_says_is_a_400(hooked: Api) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -123,6 +124,41 @@ def test_no_body_does_anything_but_be_read_or_refused(body: dict[str, Any]) -> N
 def test_a_body_that_names_very_many_images_is_cut_short() -> None:
     tags = [f"1.{number}" for number in range(5000)]
     assert len(read_push({"docker_url": "quay.io/a/b", "repository": "a/b", "updated_tags": tags}).images) == 100
+
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TOLD = "2026-11-23T11:30:00.123456789Z"
+SECONDS = int(datetime(2026, 11, 23, 11, 30, tzinfo=UTC).timestamp())
+HARBOR_EVENT = {"type": "harbor.artifact.pushed", "data": {"resources": []}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"push_data": {"tag": "1", "pushed_at": SECONDS}, "repository": {"repo_name": "acme/web"}},
+        harbor("h.example/t/web:1") | {"occur_at": SECONDS},
+        HARBOR_EVENT | {"time": TOLD},
+        acr() | {"timestamp": TOLD},
+        ecr() | {"time": "2026-11-23T11:30:00Z"},
+    ],
+)
+def test_news_that_tell_their_time_grow_old(body: dict[str, Any]) -> None:
+    push = read_push(body)
+    assert push.once and push.told_at is not None
+    assert not push.old(NOW) and not push.old(NOW - timedelta(minutes=40)) and push.old(NOW + timedelta(minutes=31))
+
+
+def test_the_time_of_a_package_is_not_that_of_its_news() -> None:
+    body = ghcr()
+    assert not read_push(body).once
+    body["registry_package"]["package_version"]["updated_at"] = "2020-01-01T00:00:00Z"
+    assert read_push(body).once and not read_push(body).old(NOW)
+
+
+@pytest.mark.parametrize("told", [None, True, "yesterday", 1e300, -1e300, float("nan"), [], {}])
+def test_news_without_a_time_one_can_read_are_news_each_time(told: object) -> None:
+    push = read_push({"push_data": {"tag": "1", "pushed_at": told}, "repository": {"repo_name": "acme/web"}})
+    assert not push.once and not push.old(NOW)
 
 
 def test_another_tag_of_the_same_repository_is_of_interest_and_another_registry_is_not() -> None:
