@@ -16,7 +16,7 @@ import pytest
 
 from chalicelib.domain.command import Command
 from chalicelib.domain.errors import Failed
-from chalicelib.domain.operation import Phase
+from chalicelib.domain.operation import ROLLBACK, Phase
 from tests.builders.updates import CHECK, Bench
 
 STRIDE = 5
@@ -73,6 +73,10 @@ class Case:
     body: dict[str, Any] = field(default_factory=dict)
     start: bool = True
     dependent: bool = False
+    back: bool = False
+    """Whether it is a rollback: to `app:2`, remembered by its digest and pulled again."""
+    same_tag: bool = False
+    """Whether that image went by the tag that leads to the running one now; it is here still."""
 
 
 CASES = (
@@ -84,6 +88,19 @@ CASES = (
     Case("removing itself", body={"HostConfig": {"AutoRemove": True}}),
     Case("removing itself and crashing", {"exits": (0.0, 1)}, body={"HostConfig": {"AutoRemove": True}}),
     Case("with a dependent", dependent=True),
+    Case("restarting always", body={"HostConfig": {"RestartPolicy": {"Name": "always", "MaximumRetryCount": 0}}}),
+    Case(
+        "restarting on failure and unhealthy",
+        {"health": ((2, "unhealthy"),)},
+        {"Healthcheck": CHECK},
+        {"HostConfig": {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}}},
+    ),
+    Case("back", back=True),
+    Case("back in vain", {"exits": (0.0, 1)}, back=True),
+    Case("back by digest", back=True, same_tag=True),
+    Case("back by digest in vain", {"exits": (0.0, 1)}, back=True, same_tag=True),
+    Case("back, stopped", start=False, back=True, same_tag=True),
+    Case("back, removing itself", {"exits": (0.0, 1)}, body={"HostConfig": {"AutoRemove": True}}, back=True),
 )
 
 
@@ -93,11 +110,28 @@ class World:
     def __init__(self, folder: Path, case: Case) -> None:
         self.bench = Bench(folder)
         self.case = case
-        self.bench.engine.offer("app:2", case.config, **case.image)
+        engine = self.bench.engine
+        self.target = "app:1" if case.same_tag else "app:2"
+        if case.same_tag:
+            self.wanted = engine.add_image("app:1", case.config, **case.image)
+            engine.tag(engine.add_image("app:new"), "app:1")
+        else:
+            self.wanted = engine.offer("app:2", case.config, **case.image)
         self.old = self.bench.run(start=case.start, **case.body)
+        self.before = engine.inspect(self.old)
         if case.dependent:
             self.bench.run("side", HostConfig={"NetworkMode": f"container:{self.old}"})
-        self.operation = self.bench.ask()
+        self.operation = self.bench.ask(target=self.target, **self._facts() if case.back else {})
+
+    def _facts(self) -> dict[str, Any]:
+        engine = self.bench.engine
+        digest = None
+        if not self.case.same_tag:
+            # Looked at and forgotten again: the registry has it, this engine does not.
+            engine.pull("app:2")
+            digest = engine.image("app:2")["RepoDigests"][0].partition("@")[2]
+            engine.remove_image("app:2")
+        return {"kind": ROLLBACK, "backup_id": "b", "wanted_image_id": self.wanted, "wanted_digest": digest}
 
     def live(self, left: int | None = None) -> Fuse:
         """One life: every open operation and the command are worked on, until the fuse burns."""
@@ -145,16 +179,22 @@ class World:
         undone = ended.phase is Phase.FAILED and ended.reached is Phase.PREPARE and ended.last_error
         if ended.phase not in (Phase.SUCCEEDED, Phase.ROLLED_BACK) and not undone:
             found.append(f"ended as {ended.phase}: {ended.last_error}")
-        if document["Config"]["Image"] != ("app:2" if moved else "app:1"):
+        if document["Config"]["Image"] != (self.target if moved else "app:1"):
             found.append(f"it runs {document['Config']['Image']} after {ended.phase}")
-        if moved and "exits" in case.image:
+        image = self.wanted if moved else self.before["Image"]
+        if document["Image"] != image or bench.engine.image(document["Config"]["Image"])["Id"] != image:
+            found.append(f"it runs {document['Image']}, and its name leads elsewhere, after {ended.phase}")
+        if document["HostConfig"].get("RestartPolicy") != self.before["HostConfig"].get("RestartPolicy"):
+            found.append(f"it restarts by {document['HostConfig'].get('RestartPolicy')}")
+        if moved and ("exits" in case.image or (2, "unhealthy") in case.image.get("health", ())):
             found.append("a crashing candidate was kept")
         if case.dependent:
             mode = bench.engine.inspect("side")["HostConfig"]["NetworkMode"]
             if mode not in (["container:web"] if moved else [f"container:{self.old}"]) or names["side"] != "running":
                 found.append(f"its dependent is {names['side']} with {mode}")
         rows = [row.action for row in bench.audit.newest(["local"], 50) if row.id.startswith(f"{ended.id}:")]
-        if len(rows) != len(set(rows)) or "container-update" not in rows:
+        told = ["rollback"] if case.back else ["container-update"]
+        if len(rows) != len(set(rows)) or not set(told) <= set(rows) or (case.back and rows != told):
             found.append(f"the audit says {rows}")
         if list((bench.folder / "operations").glob("*")):
             found.append("something lies on the disk")
