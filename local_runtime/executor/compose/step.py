@@ -13,6 +13,7 @@ from chalicelib.domain.container import Container
 from chalicelib.domain.errors import Failed, Invalid
 from chalicelib.domain.operation import ROLLBACK, UPDATE, Operation, Phase
 from chalicelib.domain.reference import Reference
+from chalicelib.ports.engine import EngineNotFound
 from local_runtime.executor.compose.edit import ComposeFile
 from local_runtime.executor.compose.places import (
     Mount,
@@ -206,9 +207,19 @@ def _subject(host: Host, operation: Operation, document: Mapping[str, Any]) -> t
     options = options_of(host, operation) if operation.kind in (UPDATE, ROLLBACK) else None
     if options is None or options.dry_run:
         return None
-    labels = (document.get("Config") or {}).get("Labels") or {}
-    service = Service.of(labels, options.label)
+    service = Service.of(_own_labels(host, document), options.label)
     return (service, options) if service is not None else None
+
+
+def _own_labels(host: Host, document: Mapping[str, Any]) -> dict[str, str]:
+    """What whoever made the container put on it: a label that came with its image must not lead to a file."""
+    labels = (document.get("Config") or {}).get("Labels") or {}
+    try:
+        image = host.engine.image(document["Image"]) if "Image" in document else {}
+    except EngineNotFound:
+        image = {}
+    of_image = (image.get("Config") or {}).get("Labels") or {}
+    return {name: value for name, value in labels.items() if of_image.get(name) != value}
 
 
 def _mounts(host: Host, operation: Operation) -> tuple[Mount, ...] | None:
