@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 _FILE_LIMIT = 1024 * 1024
-_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,62}$")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,49}")
+"""An agent's queue bears its name, behind a prefix, and queues allow no other characters (`infra/agent.yaml`)."""
 Value = TypeVar("Value")
 
 
@@ -42,8 +43,8 @@ class Reader:
 
     def name(self, variable: str, default: str) -> str:
         value = self.text(variable, default)
-        if not _NAME.match(value):
-            raise BadSetting(f"{variable} must be lower-case letters, digits, dots or dashes, not {value!r}")
+        if not _NAME.fullmatch(value):
+            raise BadSetting(f"{variable} must be 1 to 50 lower-case letters, digits, _ or -, not {value!r}")
         return value
 
     def flag(self, name: str, default: bool) -> bool:

@@ -5,8 +5,9 @@ Without it any web site could point its own name at 127.0.0.1 and have a visitor
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
+
+from chalicelib.domain.host_name import is_loopback
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -35,17 +36,5 @@ class HostGuard:
             await send({"type": "http.response.body", "body": _REFUSAL})
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address, without a port, can only mean this machine."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
 def _host(scope: Scope) -> str:
-    value = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
-    return value.partition("]")[0] if value.startswith("[") else value.partition(":")[0]
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from chalicelib.domain.errors import Unavailable
+from chalicelib.domain.host_name import is_loopback
 from handlers.auth import first_account
 from local_runtime.server.application import build_app
-from local_runtime.server.host_guard import is_loopback
 from local_runtime.server.log_socket import LogSocket
 
 if TYPE_CHECKING:

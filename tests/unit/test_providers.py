@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.registry.providers import BY_KIND, PROVIDERS, is_loopback
+from chalicelib.adapters.registry.providers import BY_KIND, PROVIDERS
 from chalicelib.adapters.registry.registries import Registries
+from chalicelib.domain.host_name import is_loopback
 from chalicelib.domain.reference import Reference
 from chalicelib.ports.registry import RegistryName
 from tests.fakes.services import StillClock

@@ -139,3 +139,14 @@ def test_the_registry_window_is_bounded() -> None:
     assert settings().registry_window_seconds == 120
     with pytest.raises(BadSetting, match="SLIPWAY_REGISTRY_WINDOW_SECONDS"):
         settings(SLIPWAY_REGISTRY_WINDOW_SECONDS="99999")
+
+
+@pytest.mark.parametrize("name", ["nas", "nas-2", "a_b", "0", "a" * 50])
+def test_an_agent_has_a_name_that_its_queue_can_bear(name: str) -> None:
+    assert settings(SLIPWAY_AGENT=name).agent == name
+
+
+@pytest.mark.parametrize("name", ["nas.home", "-nas", "Nas", "a" * 51, "nas\n", "näs"])
+def test_an_agent_whose_queue_could_not_be_made_is_refused(name: str) -> None:
+    with pytest.raises(BadSetting, match="SLIPWAY_AGENT"):
+        settings(SLIPWAY_AGENT=name)

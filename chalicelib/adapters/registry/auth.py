@@ -14,8 +14,8 @@ import httpx
 import orjson
 
 from chalicelib.adapters.registry.credentials import DEFAULT_TLS, Account, Instance, Tls
-from chalicelib.adapters.registry.providers import is_loopback
 from chalicelib.adapters.registry.transport import MEBIBYTE, Call, Transport
+from chalicelib.domain.host_name import is_loopback
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.registry import RegistryDenied, RegistryGarbled, RegistryUntrusted
 

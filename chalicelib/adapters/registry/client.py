@@ -13,8 +13,8 @@ from chalicelib.adapters.registry import documents
 from chalicelib.adapters.registry.auth import Authenticator
 from chalicelib.adapters.registry.credentials import Account, Instance, Tls
 from chalicelib.adapters.registry.links import next_link
-from chalicelib.adapters.registry.providers import is_loopback
 from chalicelib.adapters.registry.transport import MEBIBYTE, Call, Reply, Transport, speaks_tls
+from chalicelib.domain.host_name import is_loopback
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.registry import (
     RegistryDenied,

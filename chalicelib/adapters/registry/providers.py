@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -164,15 +163,3 @@ BY_KIND = {provider.kind: provider for provider in PROVIDERS}
 
 UNKNOWN = Provider("unknown", pace=None)
 """A registry nobody configured: asked anonymously, as the engine does when it pulls."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, with or without port, is this machine: what an engine treats as insecure by default."""
-    name = host.rsplit(":", 1)[0] if host.count(":") == 1 or "]:" in host else host
-    name = name.strip("[]")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

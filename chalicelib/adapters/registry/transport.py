@@ -15,8 +15,9 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from chalicelib.adapters.registry.credentials import DEFAULT_TLS, Tls
-from chalicelib.adapters.registry.providers import Pace, is_loopback
+from chalicelib.adapters.registry.providers import Pace
 from chalicelib.adapters.registry.traffic import PATIENCE_SECONDS, HostTraffic
+from chalicelib.domain.host_name import is_loopback
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.registry import (
     RegistryGarbled,
