@@ -182,7 +182,7 @@ class Services:
 
     @cached_property
     def connections(self) -> Connections:
-        """Viewers' connections; only executors send to them."""
+        """Viewers' connections; executors send to them."""
         from chalicelib.adapters.connections import ManagementApi
 
         return ManagementApi(self.settings.region, self.settings.access_key)

@@ -7,10 +7,13 @@ close a connection in one way only, so what our own server says with a close cod
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from chalicelib.domain.connection import BROKEN, NORMAL, NOT_FOUND, NOT_RUNNING, Connection, Ended
+from chalicelib.domain.errors import SlipwayError
 from chalicelib.ports.services import Services
+from chalicelib.usecases.let_viewers_go import let_viewers_of_the_dead_go
 from handlers.gateway import request_of
 from handlers.http import Request
 from handlers.streaming import begin_logs, refusal
@@ -32,8 +35,18 @@ def connected(event: dict[str, Any], services: Services) -> dict[str, int]:
     return {"statusCode": 200}
 
 
+def heard(_event: dict[str, Any], services: Services) -> dict[str, int]:
+    """Answer `$default`: whatever a viewer says asks whether its executor is there, and it is let go when it is not.
+
+    All viewers of executors that have fallen silent are: who says nothing is noticed by those who do.
+    """
+    with suppress(SlipwayError):
+        let_viewers_of_the_dead_go(services.agents, services.commands, services.connections, services.clock.now())
+    return {"statusCode": 200}
+
+
 def ignored(_event: dict[str, Any], _services: Services) -> dict[str, int]:
-    """Answer `$default` and `$disconnect`: viewers have nothing to say, and executors see for themselves who left."""
+    """Answer `$disconnect`: executors see for themselves who left."""
     return {"statusCode": 200}
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_runtime.store.key import KEY_FILE
-
 ROOT = Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
+STORE_KEY = "store.key"
+"""Where the store keeps its key, in the data directory: its own KEY_FILE."""
 QUIET_PORTS = range(20000, 32000)
 """Below the ports the system hands to outgoing connections, so that a restarted store finds its port free."""
 
@@ -52,7 +52,7 @@ def settings(environment: Mapping[str, str], address: Address, data: Path, store
         child.setdefault("AWS_ENDPOINT_URL_DYNAMODB", store_url)
         child.setdefault("AWS_ENDPOINT_URL_SQS", store_url)
         # A file, for an argument or a variable can be seen by more than who may read it.
-        child["SLIPWAY_STORE_KEY__FILE"] = str(data / KEY_FILE)
+        child["SLIPWAY_STORE_KEY__FILE"] = str(data / STORE_KEY)
         child.setdefault("AWS_EC2_METADATA_DISABLED", "true")
     return child
 

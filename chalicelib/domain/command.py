@@ -15,6 +15,8 @@ LEASE = timedelta(seconds=30)
 RENEWAL = timedelta(seconds=10)
 RETENTION = timedelta(hours=1)
 """How long an ended command can still be asked for its result."""
+STREAM_RETENTION = timedelta(hours=2, minutes=15)
+"""API Gateway ends every connection after two hours; until then it must be known who sends to it."""
 STALE = timedelta(minutes=5)
 """A command nobody has begun by then is refused: nobody expects a container to stop an hour after asking."""
 
@@ -39,6 +41,12 @@ class CommandKind(StrEnum):
     RUN_TRIGGER = "run-trigger"
     SCAN = "scan"
     SBOM = "sbom"
+
+
+    @property
+    def kept(self) -> timedelta:
+        """How long such a command is kept after its end."""
+        return STREAM_RETENTION if self is CommandKind.STREAM_LOGS else RETENTION
 
 
 class CommandState(StrEnum):

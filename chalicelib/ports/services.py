@@ -12,6 +12,7 @@ from chalicelib.domain.tally import Kind
 from chalicelib.domain.webhook import WebhookRules
 from chalicelib.ports.accounts import AccountStore, Passwords, Sessions, TokenStore
 from chalicelib.ports.clock import Clock
+from chalicelib.ports.connections import Connections
 from chalicelib.ports.identity import IdentityProvider
 from chalicelib.ports.limits import Attempts, RateLimiter
 from chalicelib.ports.notifications import Outbox, RuleStore
@@ -329,6 +330,11 @@ class Services(Protocol):
     @property
     def commands(self) -> CommandStore:
         """Orders and their results."""
+        ...
+
+    @property
+    def connections(self) -> Connections:
+        """Viewers' connections."""
         ...
 
     @property

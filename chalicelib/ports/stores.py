@@ -9,7 +9,7 @@ from typing import Protocol
 from chalicelib.domain.agent import Agent
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.backup import Backup
-from chalicelib.domain.command import Command
+from chalicelib.domain.command import Command, CommandKind
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.fleet import Fleet
 from chalicelib.domain.operation import Operation
@@ -127,8 +127,12 @@ class CommandStore(Protocol):
         """Forget it at once, whoever works on it: its end is not stored any more. An unknown one is no error."""
         ...
 
-    def purge(self, agent: str, before: datetime) -> int:
-        """Delete commands that ended before then; how many."""
+    def of_kind(self, agent: str, kind: CommandKind) -> list[Command]:
+        """Every command of that kind which is still kept, ended or not."""
+        ...
+
+    def purge(self, agent: str, now: datetime) -> int:
+        """Delete commands that have been kept long enough; how many."""
         ...
 
 

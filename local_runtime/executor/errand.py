@@ -61,7 +61,7 @@ class _OneCommand:
         found = self._commands.get(agent, self._id)
         return [found] if found is not None and found.claimable(now) else []
 
-    def purge(self, _agent: str, _before: datetime) -> int:
+    def purge(self, _agent: str, _now: datetime) -> int:
         return 0
 
     def __getattr__(self, name: str) -> Any:

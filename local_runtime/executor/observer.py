@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.bootstrap import Services
 from chalicelib.domain.command import Command, CommandKind, subject, subjects
-from chalicelib.domain.errors import NotFound
+from chalicelib.domain.errors import NotFound, SlipwayError
 from chalicelib.ports.engine import Engine
+from chalicelib.usecases.let_viewers_go import let_viewers_go
 from chalicelib.wire.log_line import kept_entries
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.logs import read_log
@@ -53,6 +55,16 @@ class Observer:
         """Begin to sample."""
         log.info("the executor of agent %s is at work", self._services.settings.agent)
         self._sampler.start()
+        threading.Thread(target=self._let_go, name="viewers", daemon=True).start()
+
+    def _let_go(self) -> None:
+        """Nobody sends any more what an earlier life of this executor sent."""
+        services = self._services
+        agent, reason = services.settings.agent, "The executor has started again"
+        try:
+            let_viewers_go(agent, services.commands, services.connections, services.started_at, reason)
+        except SlipwayError as error:
+            log.warning("viewers of an earlier life cannot be let go: %s", error)
 
     def stop(self) -> None:
         """Look no more."""

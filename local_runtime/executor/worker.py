@@ -14,7 +14,6 @@ from typing import Any
 from chalicelib.domain.command import (
     LEASE,
     RENEWAL,
-    RETENTION,
     Command,
     CommandKind,
     CommandState,
@@ -102,7 +101,7 @@ class Worker:
             self.take(command)
         for operation in self._operations.open_of(self._agent):
             self._adopt(operation)
-        self._commands.purge(self._agent, now - RETENTION)
+        self._commands.purge(self._agent, now)
         self._attentive_since = self._attentive_since or now
 
     def sweep_within(self, seconds: float) -> None:

@@ -284,9 +284,20 @@ def test_old_results_are_thrown_away(stores: Stores) -> None:
     claimed = claim(stores)
     assert claimed is not None
     stores.commands.finish(replace(claimed, state=CommandState.DONE, ended_at=NOW))
-    assert stores.commands.purge(stores.agent, NOW) == 0
-    assert stores.commands.purge(stores.agent, NOW + RETENTION) == 1
+    assert stores.commands.purge(stores.agent, NOW + RETENTION) == 0
+    assert stores.commands.purge(stores.agent, NOW + RETENTION + timedelta(seconds=1)) == 1
     assert stores.commands.get(stores.agent, "command-1") is None
+
+
+def test_who_sends_to_a_viewer_is_known_as_long_as_a_connection_can_last(stores: Stores) -> None:
+    stores.commands.submit(replace(stores.command(), kind=CommandKind.STREAM_LOGS))
+    stores.commands.submit(stores.command(2))
+    claimed = claim(stores)
+    assert claimed is not None
+    stores.commands.finish(replace(claimed, state=CommandState.DONE, ended_at=NOW))
+    assert stores.commands.purge(stores.agent, NOW + timedelta(hours=2)) == 0
+    assert [one.id for one in stores.commands.of_kind(stores.agent, CommandKind.STREAM_LOGS)] == ["command-1"]
+    assert stores.commands.purge(stores.agent, NOW + timedelta(hours=3)) == 1
 
 
 # Containers, audit rows and backups.

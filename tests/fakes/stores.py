@@ -157,9 +157,13 @@ class FakeCommands:
         with self.outage.call():
             self._items.pop((agent, command_id), None)
 
-    def purge(self, agent: str, before: datetime) -> int:
+    def of_kind(self, agent: str, kind: CommandKind) -> list[Command]:
         with self.outage.call():
-            old = [one for one in self._of(agent) if one.ended_at is not None and one.ended_at < before]
+            return [one for one in self._of(agent) if one.kind is kind]
+
+    def purge(self, agent: str, now: datetime) -> int:
+        with self.outage.call():
+            old = [one for one in self._of(agent) if one.ended_at is not None and one.ended_at + one.kind.kept < now]
             for command in old:
                 del self._items[agent, command.id]
             return len(old)

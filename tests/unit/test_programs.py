@@ -7,6 +7,7 @@ import pytest
 
 from local_runtime.host import engine
 from local_runtime.programs import Address, free_port, port_problem, settings, store_is_elsewhere
+from local_runtime.store.key import KEY_FILE
 
 HERE = Address("127.0.0.1", 3000)
 
@@ -15,7 +16,7 @@ def test_programs_are_pointed_to_the_store_of_this_machine() -> None:
     child = settings({"PATH": "/bin"}, HERE, Path("/data"), "http://127.0.0.1:20001")
     assert child["AWS_ENDPOINT_URL_DYNAMODB"] == child["AWS_ENDPOINT_URL_SQS"] == "http://127.0.0.1:20001"
     assert child["AWS_REGION"] == child["AWS_DEFAULT_REGION"] == "us-east-1"
-    assert child["SLIPWAY_STORE_KEY__FILE"] == "/data/store.key"
+    assert child["SLIPWAY_STORE_KEY__FILE"] == f"/data/{KEY_FILE}"
     assert (child["DD_SERVER_HOST"], child["DD_SERVER_PORT"], child["SLIPWAY_DATA"]) == ("127.0.0.1", "3000", "/data")
     assert child["PATH"] == "/bin"
 

@@ -11,13 +11,13 @@ from pynamodb.expressions.condition import Condition
 from chalicelib.adapters.dynamo import blob
 from chalicelib.adapters.dynamo.models import CommandModel
 from chalicelib.adapters.dynamo.trouble import translated
-from chalicelib.domain.command import RETENTION, Command, CommandKind, CommandState
+from chalicelib.domain.command import Command, CommandKind, CommandState
 from chalicelib.domain.errors import Stale
 from chalicelib.wire import moment
 
 
 class DynamoCommands:
-    """One item per command, deleted an hour after its end."""
+    """One item per command, deleted some time after its end."""
 
     def submit(self, command: Command) -> None:
         """Add it; a second submit of the same id changes nothing."""
@@ -89,9 +89,13 @@ class DynamoCommands:
         with translated(f"command {command_id}"):
             CommandModel(agent, command_id).delete()
 
-    def purge(self, agent: str, before: datetime) -> int:
-        """Delete commands that ended before then; how many."""
-        old = [command for command in self._all(agent) if command.ended_at is not None and command.ended_at < before]
+    def of_kind(self, agent: str, kind: CommandKind) -> list[Command]:
+        """Every command of that kind which is still kept."""
+        return [command for command in self._all(agent) if command.kind is kind]
+
+    def purge(self, agent: str, now: datetime) -> int:
+        """Delete commands that have been kept long enough; how many."""
+        old = [one for one in self._all(agent) if one.ended_at is not None and one.ended_at + one.kind.kept < now]
         with translated(f"commands of {agent}"):
             for command in old:
                 CommandModel(agent, command.id).delete()
@@ -113,7 +117,7 @@ def _mine(command: Command) -> Condition:
 
 
 def _item(command: Command) -> CommandModel:
-    expires = (command.ended_at + RETENTION).timestamp() if command.ended_at else None
+    expires = (command.ended_at + command.kind.kept).timestamp() if command.ended_at else None
     return CommandModel(
         command.agent,
         command.id,
