@@ -20,9 +20,9 @@ _SHELL_WORDS = re.compile(r"[;&|<>`\n\r\0]|\$\(")
 _VARIABLE = re.compile(r"\$(?:\{(DD_[A-Z_]+)\}|(DD_[A-Z_]+))")
 _MILLISECONDS = re.compile(r"[0-9]{1,9}")
 _ASSIGNMENT = re.compile(
-    r"""(?P<name>[A-Za-z_][\w.-]*)(?P<sign>"?\s*[=:]\s*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;"']+)"""
+    r"""(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{0,127})(?P<sign>"?\s{0,8}[=:]\s{0,8})(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;"']+)"""
 )
-_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?<![a-z0-9+.-])(?P<scheme>[a-z][a-z0-9+.-]{0,31}://)[^/@\s]+@", re.IGNORECASE)
 _BEARER = re.compile(r"(?P<kind>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 
 
