@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+log = logging.getLogger(__name__)
 _FILE_LIMIT = 1024 * 1024
+_OTHERS_MAY_READ = 0o044
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,49}")
 """An agent's queue bears its name, behind a prefix, and queues allow no other characters (`infra/agent.yaml`)."""
 Value = TypeVar("Value")
@@ -22,6 +25,7 @@ class Reader:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
+        self._warned: set[str] = set()
 
     def get(self, name: str) -> str | None:
         path = self.environment.get(f"{name}__FILE")
@@ -31,9 +35,16 @@ class Reader:
             file = Path(path)
             if not file.is_file() or file.stat().st_size > _FILE_LIMIT:
                 raise BadSetting(f"{name}__FILE must name a regular file of at most 1 MiB, not {path}")
+            self._warn_of_readers(name, file)
             return file.read_text().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             raise BadSetting(f"{name}__FILE names {path}, which cannot be read: {error}") from error
+
+    def _warn_of_readers(self, name: str, file: Path) -> None:
+        """Say once that a secret lies open to others on this machine."""
+        if file.stat().st_mode & _OTHERS_MAY_READ and name not in self._warned:
+            self._warned.add(name)
+            log.warning("%s__FILE names %s, which others on this machine can read", name, file)
 
     def has(self, name: str) -> bool:
         return bool(self.environment.get(name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
 
@@ -150,3 +151,14 @@ def test_an_agent_has_a_name_that_its_queue_can_bear(name: str) -> None:
 def test_an_agent_whose_queue_could_not_be_made_is_refused(name: str) -> None:
     with pytest.raises(BadSetting, match="SLIPWAY_AGENT"):
         settings(SLIPWAY_AGENT=name)
+
+
+def test_a_secret_that_lies_open_to_others_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s3cret\n")
+    for mode, told in ((0o600, 0), (0o644, 1), (0o640, 2)):
+        secret.chmod(mode)
+        assert settings(DD_SERVER_WEBHOOK_SECRET__FILE=str(secret)).webhook.secret == "s3cret"
+        assert [one.message.partition(" names")[0] for one in caplog.records] == [
+            "DD_SERVER_WEBHOOK_SECRET__FILE"
+        ] * told
