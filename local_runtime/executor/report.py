@@ -15,6 +15,7 @@ from chalicelib.domain.agent import HEARTBEAT, Agent
 from chalicelib.domain.errors import SlipwayError
 from chalicelib.domain.trigger import masked
 from local_runtime.executor.bulletin import Bulletin
+from local_runtime.executor.pulse import Pulse
 from local_runtime.executor.watcher import Watcher
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Report:
         self._own = own
         self._stopping = threading.Event()
         self._wanted = threading.Event()
+        self._pulse = Pulse(services.settings.data)
         self._earlier: Mapping[str, Sequence[float]] = {}
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         bulletin.changed = self._wanted.set
@@ -99,6 +101,7 @@ class Report:
             },
         )
         self._services.agents.report(agent, self._services.clock.now())
+        self._pulse.beat()
 
     def _responses(self) -> dict[str, list[float]]:
         """Requests and seconds by registry: counters must go on where the last life of this agent ended."""

@@ -73,7 +73,10 @@ class Updates:
     def tidy(self, station: Station, claim: Claim) -> int:
         """Look after what was left on a host; how many containers were cleared away."""
         host = station.hold(claim)
-        removed = remove_leftovers(host, station.watcher.agent, station.watcher.name, self._busy)
+        agent, watcher = station.watcher.agent, station.watcher.name
+        removed = remove_leftovers(host, agent, watcher, self._busy)
+        if self._deputies is not None:
+            removed += self._deputies.clear(host, agent, watcher)
         self._follow_provider(station, host)
         return removed
 
