@@ -333,6 +333,11 @@ def test_an_image_nobody_offers_cannot_be_pulled(world: World, engine: Engine) -
         engine.pull(reference.removesuffix("1.0") + "2.0")
 
 
+def test_a_service_this_engine_does_not_manage_has_no_labels(engine: Engine) -> None:
+    assert engine.service_labels("web") == {}
+    assert engine.containers() is not None, "it is no reason to break off"
+
+
 def test_a_tag_is_one_more_name(engine: Engine, image: str) -> None:
     engine.tag(image, "contract-copy:2")
     assert engine.image("contract-copy:2")["Id"] == engine.image(image)["Id"]
