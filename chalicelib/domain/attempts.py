@@ -51,9 +51,11 @@ def lineage(container_id: str, history: Sequence[Operation]) -> set[str]:
 def _in_vain(operation: Operation, now: datetime) -> bool:
     if operation.phase in (Phase.ROLLED_BACK, Phase.ROLLBACK_FAILED):
         return True
-    if operation.phase is not Phase.FAILED:
-        return False
-    return operation.reason_code == CANCELLED or now - operation.updated_at < AFTER_FAILURE
+    if operation.reason_code == CANCELLED:
+        return True
+    # A dry run, and a move that ended on the very same image, leave the candidate standing as a failure does.
+    in_vain = operation.phase is Phase.FAILED or operation.new_container_id == operation.container_id
+    return in_vain and now - operation.updated_at < AFTER_FAILURE
 
 
 def _moved_to(operation: Operation, candidate: Candidate, policy: Policy) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -16,6 +16,7 @@ from chalicelib.domain.notice import Event, NoticeState, Rule
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.domain.policy import Policy
 from chalicelib.ports.queues import NOTIFICATIONS
+from local_runtime.executor.automatic import Automatic
 from local_runtime.executor.herald import Herald
 from tests.builders.api import DOCKER_TRIGGER, Api, api_over
 from tests.builders.containers import NOW, container, with_update
@@ -218,3 +219,64 @@ def test_what_a_herald_reads_for_updates_is_of_its_own_agent(api_store: str) -> 
         assert {one.listing.identity.name for one in api.services.own_fleet.fleet().entries} == {"web"}
         api.services.containers.save([with_update(container("more"))])
         assert {one.listing.identity.name for one in api.services.own_fleet.fleet().entries} == {"web", "more"}
+
+
+# Maintenance windows.
+
+NIGHT = {"DD_ACTION_DOCKER_LOCAL_AUTO": "true", "DD_WATCHER_LOCAL_MAINTENANCE_WINDOW": "* 2-3 * * *"}
+
+
+def at(api: Api, hour: int, minute: int = 0) -> datetime:
+    """Turn the clock; the agent is there at that time too."""
+    now = NOW.replace(hour=hour, minute=minute)
+    api.services.clock.at = now  # type: ignore[attr-defined]
+    api.services.agents.report(Agent("local", facts={"triggers": [DOCKER_TRIGGER]}), now)
+    return now
+
+
+def test_what_is_found_outside_the_window_is_updated_when_it_opens(api_store: str) -> None:
+    with api_over(api_store, **NIGHT) as api:
+        automatic = Automatic(api.services, lambda work: work())
+        api.add(WEB)
+        automatic.look(at(api, 1, 58))
+        automatic.checked([WEB])
+        automatic.look(at(api, 1, 59))
+        assert api.services.operations.history(WEB.identity) == []
+        automatic.look(at(api, 2))
+        (operation,) = api.services.operations.history(WEB.identity)
+        assert (operation.phase, operation.automatic) == (Phase.SUCCEEDED, True)
+
+
+def test_inside_the_window_a_check_is_enough(api_store: str) -> None:
+    with api_over(api_store, **NIGHT) as api:
+        automatic = Automatic(api.services, lambda work: work())
+        api.add(WEB)
+        at(api, 3, 59)
+        automatic.checked([WEB])
+        assert len(api.services.operations.history(WEB.identity)) == 1
+
+
+def test_an_executor_that_starts_in_an_open_window_takes_up_what_was_put_off(api_store: str) -> None:
+    with api_over(api_store, **NIGHT) as api:
+        api.add(WEB)
+        Automatic(api.services, lambda work: work()).look(at(api, 2, 30))
+        assert len(api.services.operations.history(WEB.identity)) == 1
+
+
+def test_a_window_that_opens_does_not_try_again_what_was_rolled_back(api_store: str) -> None:
+    with api_over(api_store, **NIGHT) as api:
+        api.host.fails_in = (Phase.ROLLED_BACK, {"reason_code": "health_gate_failed"})
+        api.add(WEB)
+        automatic = Automatic(api.services, lambda work: work())
+        for hour in (1, 2, 4, 2):
+            automatic.look(at(api, hour))
+        assert len(api.services.operations.history(WEB.identity)) == 1
+
+
+def test_a_window_holds_no_update_back_that_somebody_asks_for(api_store: str) -> None:
+    with api_over(api_store, **NIGHT) as api:
+        api.add(WEB)
+        at(api, 12)
+        assert api.call("POST", f"/api/v1/containers/{WEB.id}/update").status == 200
+        (operation,) = api.services.operations.history(WEB.identity)
+        assert (operation.phase, operation.automatic) == (Phase.SUCCEEDED, False)

@@ -173,13 +173,20 @@ class EngineHost:
 
 
 @contextmanager
-def docker_engine(*, live_restore: bool = False) -> Iterator[EngineHost]:
-    """A private Docker engine for the length of the block. Needs root; installs missing packages from apt."""
+def docker_engine(*, live_restore: bool = False, disk_megabytes: int | None = None) -> Iterator[EngineHost]:
+    """A private Docker engine for the length of the block. Needs root; installs missing packages from apt.
+
+    With `disk_megabytes` its data lie on a disk of their own that is no larger.
+    """
     require_root()
     folder = Path(tempfile.mkdtemp(prefix="slipway-rig-"))
     folder.chmod(0o700)
     host: EngineHost | None = None
     try:
+        if disk_megabytes is not None:
+            (folder / "data").mkdir()
+            mount = ["mount", "-t", "tmpfs", "-o", f"size={disk_megabytes}m", "tmpfs", str(folder / "data")]
+            subprocess.run([program("busybox"), *mount], check=True, capture_output=True, timeout=10)
         with one_rig_at_a_time():
             host = EngineHost(folder, add_network(), live_restore=live_restore)
             host.start()

@@ -82,6 +82,11 @@ def test_what_failed_before_anything_was_done_is_tried_again_after_a_while() -> 
     assert not known(past(Phase.FAILED), later=timedelta(hours=6))
 
 
+def test_a_dry_run_is_repeated_no_sooner_than_a_failure() -> None:
+    assert known(past(Phase.SUCCEEDED, new_container_id=WEB.id))
+    assert not known(past(Phase.SUCCEEDED, new_container_id=WEB.id), later=timedelta(hours=6))
+
+
 def test_other_operations_are_no_failures_of_the_candidate() -> None:
     assert not known(past(Phase.SUCCEEDED), past(Phase.PREPARE), past(Phase.ROLLED_BACK, kind=RECREATION))
 
