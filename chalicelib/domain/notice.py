@@ -42,6 +42,8 @@ class Event(StrEnum):
     """How a container stands now, for triggers that mirror states instead of telling news (mqtt)."""
     CONTAINER_REMOVED = "container-removed"
     """There is nothing to mirror any more."""
+    UPDATE_RESOLVED = "update-resolved"
+    """What was told of an update is moot now that it is applied: receivers that can take it back."""
 
 
 class NoticeState(StrEnum):
@@ -121,6 +123,8 @@ class Message:
     body: str
     documents: Sequence[Mapping[str, Any]] = ()
     batch: bool = False
+    receipts: Sequence[str] = ()
+    """What earlier messages are called where they have gone: this one takes them back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,11 @@ class Rules:
 def key_of(*parts: object) -> str:
     """A name made of these parts: the same parts give the same name, and no others do."""
     return hashlib.sha256("\n".join(f"{len(str(part))}:{part}" for part in parts).encode()).hexdigest()[:40]
+
+
+def receipts_key(trigger: str, identity: Identity | None) -> str:
+    """Under which the outbox keeps what a trigger's messages about a container are called."""
+    return key_of(trigger, identity, "receipts")
 
 
 def topic_word(text: object) -> str:

@@ -69,6 +69,7 @@ SHARED: tuple[Option, ...] = (
     _text("batchtitle", BATCH_TITLE),
     _text("digestcron", "0 8 * * *"),
     _flag("disabletitle", False),
+    _flag("resolvenotifications", False),
 )
 """What every trigger has."""
 
@@ -109,7 +110,12 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         _text("cardlabel"),
     ),
     "googlechat": (_secret("url", required=True), _text("threadkey")),
-    "gotify": (_text("url", required=True), _secret("token", required=True), _number("priority", None, 0, 10)),
+    "gotify": (
+        _text("url", required=True),
+        _secret("token", required=True),
+        _secret("clienttoken"),
+        _number("priority", None, 0, 10),
+    ),
     "http": (
         _secret("url", required=True),
         _word("method", "POST", "GET", "POST", "PUT"),

@@ -47,6 +47,18 @@ class Outbox(Protocol):
         """Forget one that was given up."""
         ...
 
+    def remember(self, agent: str, key: str, receipt: str, until: datetime) -> None:
+        """Keep one more receipt under a key, until then at least."""
+        ...
+
+    def receipts(self, agent: str, key: str) -> frozenset[str]:
+        """What was kept under it."""
+        ...
+
+    def forget_receipts(self, agent: str, key: str) -> None:
+        """Forget what was kept under it."""
+        ...
+
 
 class RuleStore(Protocol):
     """Which events are told to whom, as operators have changed it."""
@@ -63,8 +75,8 @@ class RuleStore(Protocol):
 class Sender(Protocol):
     """Delivers messages by every type of trigger."""
 
-    def send(self, trigger: Trigger, message: Message) -> None:
-        """Deliver it. Raises NotSent."""
+    def send(self, trigger: Trigger, message: Message) -> str | None:
+        """Deliver it; what names the message where it has gone, if anything does. Raises NotSent."""
         ...
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain.container import Container, Identity
-from chalicelib.domain.notice import LEASE, Event, Notice, key_of, mark_of
+from chalicelib.domain.notice import KEPT, LEASE, Event, Notice, key_of, mark_of, receipts_key
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.notifications import Author, NotSent, Outbox, Sender
@@ -60,13 +60,33 @@ class Deliver:
         try:
             if trigger is None:
                 raise NotSent(f"there is no trigger {claimed[0].trigger} any more")
-            self.sender.send(trigger, self.author.write(trigger, claimed, _key(claimed)))
+            self._send(trigger, claimed)
         except NotSent as error:
             self._failed(claimed, str(error))
             return 0
         for notice in claimed:
             self.outbox.settle(notice.delivered())
         return 1
+
+    def _send(self, trigger: Trigger, notices: list[Notice]) -> None:
+        """What can be taken back later is remembered before it counts as delivered."""
+        message, first = self.author.write(trigger, notices, _key(notices)), notices[0]
+        known = receipts_key(trigger.id, first.identity)
+        if first.event is Event.UPDATE_RESOLVED:
+            message = replace(message, receipts=sorted(self.outbox.receipts(first.agent, known)))
+            if not message.receipts:
+                return
+        receipt = self.sender.send(trigger, message)
+        if first.event is Event.UPDATE_RESOLVED:
+            self.outbox.forget_receipts(first.agent, known)
+        elif receipt and self._may_be_taken_back(trigger, notices):
+            self.outbox.remember(first.agent, known, receipt, self.clock.now() + KEPT)
+
+    @staticmethod
+    def _may_be_taken_back(trigger: Trigger, notices: list[Notice]) -> bool:
+        """A message about several containers stays: it is still true of the others."""
+        wanted = bool(trigger.configuration.get("resolvenotifications"))
+        return wanted and len(notices) == 1 and notices[0].event is Event.UPDATE_AVAILABLE
 
     def _outdated(self, notice: Notice) -> bool:
         """Whether it has ceased to be true while it waited; then it is void."""

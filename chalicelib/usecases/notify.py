@@ -20,6 +20,8 @@ from chalicelib.ports.notifications import Author, Outbox
 
 MIRRORS = ("mqtt",)
 """Types that show how containers stand, all of them, whatever there is to tell."""
+RESOLVING = ("gotify",)
+"""Types whose messages can be taken back."""
 _STATES = (Event.CONTAINER_REPORT, Event.CONTAINER_REMOVED)
 _REMEMBERED = 50_000
 
@@ -68,7 +70,10 @@ class Notify:
             "operation": operation.id,
         }
         event = Event.UPDATE_APPLIED if good else Event.UPDATE_FAILED
-        return self._tell(event, container, facts, operation.identity, operation.id)
+        count = self._tell(event, container, facts, operation.identity, operation.id)
+        return count + (
+            self._tell(Event.UPDATE_RESOLVED, container, {}, operation.identity, operation.id) if good else 0
+        )
 
     def security_alert(self, container: Container, details: str, report: str) -> int:
         """A scan found what should alarm somebody. `report` names the finding: the same one is told once."""
@@ -142,6 +147,8 @@ class Notify:
             return trigger.type == "command" and event is Event.UPDATE_AVAILABLE
         if trigger.type in MIRRORS or event in _STATES:
             return trigger.type in MIRRORS and event in _STATES
+        if event is Event.UPDATE_RESOLVED:
+            return trigger.type in RESOLVING and bool(trigger.configuration.get("resolvenotifications"))
         return self.rules.allow(event, trigger.id)
 
     def _put(

@@ -419,3 +419,32 @@ def test_what_mirrors_show_does_not_go_while_the_container_is_there_nor_come_whe
     said = {(message.event.value, message.documents[0]["name"]) for _, message in site.sender.arrived}
     assert said == {("container-report", "web"), ("container-removed", "db")}
     assert site.outbox.open("local") == []
+
+
+RESOLVING = {"gotify_one_url": "http://127.0.0.1", "gotify_one_token": "app-token"}
+
+
+def test_what_can_be_taken_back_is_taken_back_once_the_update_is_applied(api: Api) -> None:
+    site = Site(api, triggers(**RESOLVING, gotify_one_resolvenotifications="true", gotify_one_once="false"))
+    site.scan(WEB, DB)
+    site.scan(WEB)
+    site.send()
+    told = [number for number, (_, one) in enumerate(site.sender.arrived, 1) if one.documents[0]["name"] == "web"]
+    for _ in range(2):
+        site.notify.ended(ended(Phase.SUCCEEDED), WEB)
+    site.send()
+    (taken,) = [one for _, one in site.sender.arrived if one.event is Event.UPDATE_RESOLVED]
+    assert taken.receipts == [str(number) for number in told] and len(told) == 2
+    site.notify.ended(replace(ended(Phase.SUCCEEDED), id="later"), WEB)
+    site.send()
+    assert [event for event, _ in site.told].count("update-resolved") == 1
+
+
+def test_nothing_is_taken_back_unless_it_is_asked_for_or_when_the_update_failed(api: Api) -> None:
+    silent, asked = triggers(**RESOLVING), triggers(**RESOLVING, gotify_one_resolvenotifications="true")
+    for configured, phase in ((silent, Phase.SUCCEEDED), (asked, Phase.ROLLED_BACK)):
+        site = Site(api, configured)
+        site.scan(with_update(container(f"web-{phase.value}")))
+        site.notify.ended(ended(phase), WEB)
+        site.send()
+        assert "update-resolved" not in [event for event, _ in site.told]

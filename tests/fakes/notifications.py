@@ -20,11 +20,12 @@ class FakeSender:
     arrived: list[tuple[str, Message]] = field(default_factory=list)
     error: str | None = None
 
-    def send(self, trigger: Trigger, message: Message) -> None:
-        """Take it, unless it fails."""
+    def send(self, trigger: Trigger, message: Message) -> str | None:
+        """Take it, unless it fails; each has a number of its own."""
         if self.error is not None:
             raise NotSent(self.error)
         self.arrived.append((trigger.id, message))
+        return str(len(self.arrived))
 
 
 @dataclass

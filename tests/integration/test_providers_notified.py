@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from chalicelib.adapters.notify import guarded, kafka
+from chalicelib.adapters.notify.guarded import judged_connections
 from chalicelib.adapters.notify.sender import ProviderSender
 from chalicelib.domain.notice import Event, Message, Notice
 from chalicelib.domain.trigger import Trigger
@@ -114,14 +118,38 @@ def test_gotify(web: Receiver) -> None:
     assert (sent.json["title"], sent.json["message"], sent.json["priority"]) == (TITLE, BODY, 8)
 
 
+def test_gotify_takes_back_by_a_clients_token_what_it_was_told(web: Receiver) -> None:
+    one = trigger("gotify", url=f"{web.url}/base", token="AppToken1234", clienttoken="ClientToken1", priority=8)
+    web.answer = b'{"id": 42, "appid": 1, "message": "x"}'
+    told = message(one, (notice(one),), "k" * 40)
+    assert ProviderSender().send(one, told) == "42"
+    web.status = 404
+    again = replace(message(one, (notice(one, event=Event.UPDATE_RESOLVED),), "k" * 40), receipts=["42", "43"])
+    ProviderSender().send(one, again)
+    assert [(sent.method, sent.path) for sent in web.requests] == [
+        ("POST", "/base/message"), ("DELETE", "/base/message/42"), ("DELETE", "/base/message/43")
+    ]  # fmt: skip
+    assert [sent.headers["x-gotify-key"] for sent in web.requests] == ["AppToken1234", "ClientToken1", "ClientToken1"]
+
+
 def test_discord(web: Receiver) -> None:
-    token = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_abcdefghijklmnopqrstuvwxyz0123"
     web.status = 204
-    tell(trigger("discord", url=f"https://discord.com/api/webhooks/123456789012345678/{token}", botusername="Slipway"))
-    sent = web.only
-    assert (sent.host, sent.path) == ("discord.com", f"/api/webhooks/123456789012345678/{token}")
-    assert sent.json["username"] == "Slipway"
-    assert TITLE in sent.json["content"] and BODY in sent.json["content"]
+    hook = f"{web.url}/api/webhooks/123456789012345678/token"
+    tell(trigger("discord", url=hook, botusername="Slipway", botavatar="https://example.com/a.png"))
+    assert (web.only.method, web.only.path) == ("POST", "/api/webhooks/123456789012345678/token")
+    assert web.only.json == {
+        "username": "Slipway",
+        "avatar_url": "https://example.com/a.png",
+        "embeds": [{"title": TITLE, "description": BODY, "color": 65280}],
+    }
+
+
+def test_discord_in_a_colour_and_under_a_label_of_ones_own(web: Receiver) -> None:
+    web.status = 204
+    tell(trigger("discord", url=web.url, cardcolor=255, cardlabel="Update", simplebody="x" * 2000))
+    assert web.only.json == {
+        "embeds": [{"title": TITLE, "color": 255, "fields": [{"name": "Update", "value": "x" * 1024}]}]
+    }
 
 
 def test_slack_by_token(web: Receiver) -> None:
@@ -316,7 +344,7 @@ def test_a_command_that_does_not_end_is_ended_with_all_it_started(tmp_path: Path
 
 SECRETS = [
     ("http", {"url": "{url}/sEcReTpAtH", "auth_user": "ada", "auth_password": "sEcReTpass"}),
-    ("gotify", {"url": "{url}", "token": "AsEcReT12345678"}),
+    ("gotify", {"url": "{url}", "token": "AgOtIfYsEcReTtOkEn"}),
     ("matrix", {"url": "{url}", "roomid": "!r:x", "accesstoken": "sEcReT_token"}),
     ("mattermost", {"url": "{url}/hooks/sEcReT12345678"}),
     ("rocketchat", {"url": "{url}", "user_id": "u", "auth_token": "sEcReT_token"}),
@@ -324,7 +352,7 @@ SECRETS = [
     ("apprise", {"url": "json://user:sEcReTpass@127.0.0.1:{port}/sEcReTpath"}),
     ("ntfy", {"url": "{url}", "topic": "news", "auth_user": "ada", "auth_password": "sEcReTpass"}),
     ("ifttt", {"key": "sEcReTkey123"}),
-    ("discord", {"url": "https://discord.com/api/webhooks/123456789012345678/sEcReTsEcReTsEcReTsEcReTsEcReTsEcReTsEcReT"}),
+    ("discord", {"url": "{url}/api/webhooks/123456789012345678/sEcReTsEcReTsEcReTsEcReTsEcReTsEcReTsEcReT"}),
 ]  # fmt: skip
 
 
@@ -334,13 +362,13 @@ def test_no_error_and_no_log_holds_a_secret(
 ) -> None:
     caplog.set_level("DEBUG")
     web.status = 403
-    web.answer = b'{"error": "sEcReTpass sEcReT_token AsEcReT12345678 sEcReT12345678 is wrong"}'
+    web.answer = b'{"error": "sEcReTpass sEcReT_token AgOtIfYsEcReTtOkEn sEcReT12345678 is wrong"}'
     one = trigger(kind, **{name: text.format(url=web.url, port=web.port) for name, text in options.items()})
     with pytest.raises(NotSent) as caught:
         tell(one)
     assert f"{kind}.one" in str(caught.value)
     # The receiver's own words are its own: only what this trigger holds is secret to it.
-    held = {word for text in options.values() for word in ("sEcReTpass", "sEcReT_token", "AsEcReT12345678",
+    held = {word for text in options.values() for word in ("sEcReTpass", "sEcReT_token", "AgOtIfYsEcReTtOkEn",
             "sEcReT12345678", "sEcReTpAtH", "sEcReTkey123", "sEcReTsEcReT") if word in text}  # fmt: skip
     assert held
     said = str(caught.value) + caplog.text.replace("POST", "")
@@ -386,9 +414,68 @@ def test_a_redirect_is_not_followed(web: Receiver, kind: str, options: dict[str,
         assert len(web.requests) == 1 and trap.requests == []
 
 
-def test_a_name_is_refused_for_one_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    import socket
+REBOUND = [
+    ("http", {"url": "http://rebind.example:{port}/"}),
+    ("ntfy", {"url": "http://rebind.example:{port}", "topic": "t"}),
+    ("gotify", {"url": "http://rebind.example:{port}", "token": "AppToken1234"}),
+    ("apprise", {"url": "json://rebind.example:{port}/"}),
+    ("apprise", {"config": "http://rebind.example:{port}/config"}),
+    ("smtp", {"host": "rebind.example", "port": "{port}", "from": "a@example.com", "to": "b@example.com"}),
+    ("mqtt", {"url": "mqtt://rebind.example:{port}"}),
+    ("kafka", {"brokers": "rebind.example:{port}"}),
+]
 
+
+@pytest.mark.parametrize(("kind", "options"), REBOUND, ids=[f"{kind}-{n}" for n, (kind, _) in enumerate(REBOUND)])
+def test_a_name_that_means_metadata_only_when_it_is_connected_to_is_refused_then(
+    monkeypatch: pytest.MonkeyPatch, kind: str, options: dict[str, str]
+) -> None:
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def rebinding(host: Any, port: Any, *more: Any, **named: Any) -> Any:
+        if host != "rebind.example":
+            return real(host, port, *more, **named)
+        asked.append(host)
+        # Innocent for whoever asks first, the machine's metadata ever after.
+        address = "127.0.0.1" if len(asked) == 1 and kind in ("mqtt", "kafka") else "169.254.169.254"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, int(port or 0)))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    monkeypatch.setattr(kafka, "_PATIENCE", 0.5)
+    with pytest.raises(NotSent, match=r"link-local or metadata|no broker answers"):
+        tell(trigger(kind, **{name: text.format(port=9) for name, text in options.items()}))
+    assert asked
+
+
+def test_no_library_connects_to_metadata_in_a_thread_of_its_own_either() -> None:
+    met: list[str] = []
+
+    def connect() -> None:
+        with socket.socket() as one:
+            try:
+                one.connect(("169.254.169.254", 9))
+            except PermissionError as refusal:
+                met.append(str(refusal))
+
+    for name in ("kafka-io-slipway", "paho-mqtt-client-slipway"):
+        thread = threading.Thread(target=connect, name=name)
+        thread.start()
+        thread.join(10)
+    assert len(met) == 2 and all("link-local or metadata" in one for one in met)
+
+
+def test_others_of_this_process_connect_where_they_like(web: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    with judged_connections(), socket.create_connection(("127.0.0.1", web.port), timeout=5):
+        pass
+    monkeypatch.setattr(guarded, "refuse", lambda address: f"{address} is refused")
+    with socket.create_connection(("127.0.0.1", web.port), timeout=5):
+        pass
+    with judged_connections(), pytest.raises(PermissionError, match=r"127\.0\.0\.1 is refused"):
+        socket.create_connection(("127.0.0.1", web.port), timeout=5)
+
+
+def test_a_name_is_refused_for_one_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     both = [(2, 1, 6, "", ("127.0.0.1", 80)), (2, 1, 6, "", ("169.254.169.254", 80))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
     with pytest.raises(NotSent, match="link-local or metadata"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
@@ -222,6 +222,7 @@ class OutboxModel(Model):
     owner = UnicodeAttribute(null=True)
     lease_until = NumberAttribute(null=True)
     last_error = UnicodeAttribute(null=True)
+    receipts = UnicodeSetAttribute(null=True)
     expires_at = NumberAttribute()
     open_agent = UnicodeAttribute(null=True)
     open_notices = OpenNotices()

@@ -82,6 +82,28 @@ class DynamoOutbox:
         with translated("a notice"):
             OutboxModel(agent, key).delete()
 
+    def remember(self, agent: str, key: str, receipt: str, until: datetime) -> None:
+        """Keep one more receipt under a key, until then at least."""
+        actions: list[Action] = [
+            OutboxModel.receipts.add({receipt}),
+            OutboxModel.expires_at.set(int(until.timestamp())),
+        ]
+        with translated("a receipt"):
+            OutboxModel(agent, f"receipts:{key}").update(actions=actions)
+
+    def receipts(self, agent: str, key: str) -> frozenset[str]:
+        """What was kept under it."""
+        with translated("receipts"):
+            try:
+                return frozenset(OutboxModel.get(agent, f"receipts:{key}", consistent_read=True).receipts or ())
+            except OutboxModel.DoesNotExist:
+                return frozenset()
+
+    def forget_receipts(self, agent: str, key: str) -> None:
+        """Forget what was kept under it."""
+        with translated("receipts"):
+            OutboxModel(agent, f"receipts:{key}").update(actions=[OutboxModel.receipts.remove()])
+
     def _change(self, notice: Notice, condition: Condition) -> bool:
         actions: list[Action] = [
             OutboxModel.state.set(notice.state.value),

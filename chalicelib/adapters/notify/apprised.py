@@ -11,13 +11,12 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from apprise import Apprise, AppriseAsset, AppriseConfig, NotifyFormat
 
-from chalicelib.adapters.notify.guarded import resolve
+from chalicelib.adapters.notify.guarded import judged_connections
 from chalicelib.adapters.notify.secrecy import hush, option
 from chalicelib.domain.notice import Message
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.notifications import NotSent
 
-_LOCAL = ("ntfy", "ntfys", "gotify", "gotifys", "json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos")
 hush("apprise", "urllib3", "requests")
 _ONE_AT_A_TIME = threading.Lock()
 _ASSET = AppriseAsset(
@@ -27,15 +26,17 @@ _ASSET = AppriseAsset(
 
 def send(trigger: Trigger, message: Message) -> None:
     """Deliver it to every address of the trigger. Raises NotSent when one of them fails."""
+    with judged_connections():
+        _send(trigger, message)
+
+
+def _send(trigger: Trigger, message: Message) -> None:
     target = Apprise(asset=_ASSET)
     for address in _addresses(trigger):
         if not target.add(address):
             raise NotSent("Apprise does not know an address of this form")
     if option(trigger, "config"):
         target.add(AppriseConfig(paths=str(option(trigger, "config")), asset=_ASSET))
-    for server in target:
-        if getattr(server, "host", None) and any(one in _LOCAL for one in _schemas(server)):
-            resolve(str(server.host), int(server.port or 443))
     title = "" if option(trigger, "disabletitle") else message.title
     with _listening() as said:
         sent = target.notify(
@@ -55,24 +56,9 @@ def _addresses(trigger: Trigger) -> list[str]:
     return [_BY_TYPE[trigger.type](trigger)]
 
 
-def _discord(trigger: Trigger) -> str:
-    webhook, _, token = str(option(trigger, "url")).rstrip("/").rpartition("/")
-    botname = option(trigger, "botusername")
-    at = f"{_quoted(botname)}@" if botname else ""
-    extra = {"avatar_url": option(trigger, "botavatar"), "avatar": "no" if not option(trigger, "botavatar") else "yes"}
-    return f"discord://{at}{_quoted(webhook.rpartition('/')[2])}/{_quoted(token)}/{_query(extra | {'image': 'no'})}"
-
-
 def _googlechat(trigger: Trigger) -> str:
     url = str(option(trigger, "url"))
     return url + (f"&threadKey={_quoted(key)}" if (key := option(trigger, "threadkey")) else "")
-
-
-def _gotify(trigger: Trigger) -> str:
-    place, secure = _place(trigger)
-    priority = option(trigger, "priority")
-    named = {"priority": priority} if priority is not None else {}
-    return f"gotify{'s' if secure else ''}://{place}/{_quoted(option(trigger, 'token'))}{_query(named)}"
 
 
 def _ifttt(trigger: Trigger) -> str:
@@ -127,9 +113,7 @@ def _telegram(trigger: Trigger) -> str:
 
 
 _BY_TYPE: Mapping[str, Callable[[Trigger], str]] = {
-    "discord": _discord,
     "googlechat": _googlechat,
-    "gotify": _gotify,
     "ifttt": _ifttt,
     "ntfy": _ntfy,
     "pushover": _pushover,
@@ -155,11 +139,6 @@ def _quoted(value: Any) -> str:
 def _query(named: Mapping[str, Any]) -> str:
     kept = {name: value for name, value in named.items() if value is not None}
     return f"?{urlencode(kept, quote_via=quote)}" if kept else ""
-
-
-def _schemas(server: Any) -> tuple[str, ...]:
-    found = (server.protocol, server.secure_protocol)
-    return tuple(one for names in found for one in ((names,) if isinstance(names, str) else names or ()))
 
 
 @contextmanager

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
-from collections.abc import Iterable
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import httpcore
@@ -51,6 +56,54 @@ def resolve(host: str, port: int, *, allow_all: bool = False) -> str:
 hush("httpx", "httpcore")
 
 
+class _Refused(PermissionError):
+    """A connection that is not made; libraries take it for one that failed."""
+
+
+_THREADS = ("kafka-io-", "paho-mqtt-client-")
+"""Threads of libraries that connect by themselves, and again, to wherever a name leads then."""
+_refusals: ContextVar[list[str] | None] = ContextVar("refusals", default=None)
+"""What was refused in a context; Apprise hands its context on to its threads."""
+
+
+def _look(event: str, arguments: tuple[Any, ...]) -> None:
+    """Judge every connection that libraries make for us at the moment it is made, whatever its name meant before."""
+    if event not in ("socket.connect", "socket.sendto"):
+        return
+    refusals = _refusals.get()
+    if refusals is None and not threading.current_thread().name.startswith(_THREADS):
+        return
+    address = arguments[1]
+    if not isinstance(address, tuple):
+        return
+    try:
+        reason = refuse(str(address[0]))
+    except ValueError:
+        reason = f"{address[0]} is a name, and nobody knows yet where it leads"
+    if reason is not None:
+        if refusals is not None:
+            refusals.append(reason)
+        raise _Refused(errno.EACCES, reason)
+
+
+sys.addaudithook(_look)
+
+
+@contextmanager
+def judged_connections() -> Iterator[None]:
+    """Whatever a library connects to in this context must be an address that may be told. Raises NotSent when not."""
+    refusals: list[str] = []
+    token = _refusals.set(refusals)
+    try:
+        yield
+    except NotSent:
+        if refusals:
+            raise NotSent(refusals[0]) from None
+        raise
+    finally:
+        _refusals.reset(token)
+
+
 class _Backend(httpcore.SyncBackend):
     """Connects to the very address that was checked, so that a name cannot mean another one a moment later."""
 
@@ -86,8 +139,9 @@ def request(
     auth: tuple[str, str] | None = None,
     proxy: str | None = None,
     allow_metadata: bool = False,
+    accepted: tuple[int, ...] = (),
 ) -> bytes:
-    """The answer's first 64 kB. Raises NotSent for every status but 2xx, a redirect included."""
+    """The answer's first 64 kB. Raises NotSent for every status but 2xx and those `accepted`, a redirect included."""
     try:
         target = httpx.URL(url)
         if target.scheme not in ("http", "https") or not target.host:
@@ -105,7 +159,7 @@ def request(
                     break
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise NotSent(f"it does not answer: {type(error).__name__} {error}") from None
-    if not response.is_success:
+    if not response.is_success and response.status_code not in accepted:
         where = " (redirects are not followed)" if response.is_redirect else ""
         raise NotSent(f"it answered {response.status_code}{where}: {answer[:200].decode(errors='replace')}")
     return answer[:_MOST]

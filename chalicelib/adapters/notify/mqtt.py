@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from chalicelib.adapters.notify.guarded import resolve
+from chalicelib.adapters.notify.guarded import judged_connections, resolve
 from chalicelib.adapters.notify.secrecy import option
 from chalicelib.domain.notice import Event, Message, topic_word
 from chalicelib.domain.trigger import Trigger
@@ -128,10 +128,11 @@ def connect(trigger: Trigger, suffix: str, on_connect: Callable[[paho.Client], N
         answered.set()
 
     client.on_connect = connected
-    try:
-        client.connect(parts.hostname, port, keepalive=60)
-    except (OSError, ValueError) as error:
-        raise NotSent(f"the broker does not answer: {error}") from None
+    with judged_connections():
+        try:
+            client.connect(parts.hostname, port, keepalive=60)
+        except (OSError, ValueError) as error:
+            raise NotSent(f"the broker does not answer: {error}") from None
     client.loop_start()
     if not answered.wait(_PATIENCE) or refusal:
         client.disconnect()

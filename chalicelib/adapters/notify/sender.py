@@ -9,7 +9,7 @@ from chalicelib.domain.notice import Message
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.notifications import NotSent
 
-Deliver = Callable[[Trigger, Message], None]
+Deliver = Callable[[Trigger, Message], str | None]
 
 
 class ProviderSender:
@@ -19,10 +19,10 @@ class ProviderSender:
         """`passed` are the environment variables that commands may ask for."""
         self._passed = passed or {}
 
-    def send(self, trigger: Trigger, message: Message) -> None:
-        """Deliver it. Raises NotSent, with nothing secret in it."""
+    def send(self, trigger: Trigger, message: Message) -> str | None:
+        """Deliver it; what names the message there, if anything does. Raises NotSent, with nothing secret in it."""
         try:
-            _provider(trigger.type, self._passed)(trigger, message)
+            return _provider(trigger.type, self._passed)(trigger, message)
         except NotSent as error:
             raise NotSent(f"{trigger.id}: {scrubbed(str(error), trigger)}") from None
         except Exception as error:
@@ -36,6 +36,8 @@ def _provider(kind: str, passed: Mapping[str, str]) -> Deliver:
 
     own: Mapping[str, Deliver] = {
         "http": web.http,
+        "discord": web.discord,
+        "gotify": web.gotify,
         "matrix": web.matrix,
         "mattermost": web.mattermost,
         "rocketchat": web.rocketchat,

@@ -1,4 +1,4 @@
-"""Services told by one JSON request of their own: http, Matrix, Mattermost, Rocket.Chat and Teams."""
+"""Services told by one JSON request of their own: http, Discord, Gotify, Matrix, Mattermost, Rocket.Chat and Teams."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from chalicelib.adapters.notify import guarded
 from chalicelib.adapters.notify.secrecy import option
-from chalicelib.domain.notice import Message
+from chalicelib.domain.notice import Event, Message
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.notifications import NotSent
 from chalicelib.wire import json
@@ -34,6 +34,39 @@ def http(trigger: Trigger, message: Message) -> None:
         proxy=option(trigger, "proxy"),
         allow_metadata=bool(option(trigger, "allowmetadata")),
     )
+
+
+def discord(trigger: Trigger, message: Message) -> None:
+    """A webhook: one card in the trigger's colour, the words under its label when it has one."""
+    label, body = option(trigger, "cardlabel"), message.body or message.title
+    card: dict[str, Any] = {"color": int(option(trigger, "cardcolor") or 0)}
+    if not option(trigger, "disabletitle"):
+        card["title"] = message.title[:256]
+    # Discord refuses a card whose parts are longer than this.
+    card |= {"fields": [{"name": str(label)[:256], "value": body[:1024]}]} if label else {"description": body[:4096]}
+    named = _named(trigger, {"username": "botusername", "avatar_url": "botavatar"})
+    guarded.request("POST", _plain(trigger), json={"embeds": [card]} | named)
+
+
+def gotify(trigger: Trigger, message: Message) -> str | None:
+    """`POST /message`, whose answer names what was made; and `DELETE /message/{id}` of each, when it is resolved."""
+    if message.event is Event.UPDATE_RESOLVED:
+        # Only a client may delete; an application's token will do for servers that see it otherwise.
+        token = option(trigger, "clienttoken") or option(trigger, "token")
+        for receipt in message.receipts:
+            url = f"{_plain(trigger)}/message/{quote(receipt, safe='')}"
+            guarded.request("DELETE", url, headers={"X-Gotify-Key": str(token)}, accepted=(404,))
+        return None
+    body: dict[str, Any] = {"message": message.body or message.title} | _named(trigger, {"priority": "priority"})
+    if not option(trigger, "disabletitle"):
+        body["title"] = message.title
+    headers = {"X-Gotify-Key": str(option(trigger, "token"))}
+    answer = guarded.request("POST", f"{_plain(trigger)}/message", json=body, headers=headers)
+    try:
+        made = json.loads(answer)
+    except ValueError:
+        return None
+    return str(made["id"]) if isinstance(made, dict) and isinstance(made.get("id"), int) else None
 
 
 def matrix(trigger: Trigger, message: Message) -> None:

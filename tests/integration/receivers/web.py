@@ -80,7 +80,7 @@ def web_receiver() -> Iterator[Receiver]:
             self.end_headers()
             self.wfile.write(receiver.answer)
 
-        do_GET = do_POST = do_PUT = _take
+        do_GET = do_POST = do_PUT = do_DELETE = _take
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Say nothing."""
