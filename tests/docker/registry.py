@@ -23,6 +23,7 @@ from tests.docker.images import (
     DOCKER_MANIFEST,
     OCI_INDEX,
     OCI_MANIFEST,
+    Image,
     digest_of,
     make_image,
 )
@@ -73,7 +74,10 @@ class ImageRegistry:
 
     def push_image(self, repository: str, tag: str | None = None, **image: Any) -> str:
         """Makes an image (arguments of `make_image`) and pushes it, without `tag` by digest only: its digest."""
-        made = make_image(**image)
+        return self.push(repository, tag, make_image(**image))
+
+    def push(self, repository: str, tag: str | None, made: Image) -> str:
+        """Pushes an image: its digest."""
         for blob in (made.config, *(layer.gzip for layer in made.layers)):
             self._push_blob(repository, blob)
         media_type, manifest = made.manifest()
