@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -68,14 +70,22 @@ class Reading:
         self._agent = agent
         self._followed = followed
         self._looks: dict[str, _Look] = {}
+        self._forgotten: Counter[str] = Counter()
+        self._all_forgotten = 0
+        self._remembering = threading.Lock()
 
     def forget_look(self, container_id: str) -> None:
         """Something happened to this container: it is looked at next time."""
-        self._looks.pop(container_id, None)
+        with self._remembering:
+            self._forgotten[container_id] += 1
+            self._looks.pop(container_id, None)
 
     def forget_looks(self) -> None:
         """Something may have happened to any of them."""
-        self._looks.clear()
+        with self._remembering:
+            self._all_forgotten += 1
+            self._forgotten.clear()
+            self._looks.clear()
 
     def read(self, only: Sequence[Identity] | None) -> list[Container]:
         """Store what the engine says now; the containers to ask about. Raises EngineError, and then nothing is lost."""
@@ -135,21 +145,25 @@ class Reading:
 
     def _fresh(self, identity: Identity, summary: Document, images: Images) -> Container | None:
         container_id, said = summary["Id"], _said(summary)
-        last = self._looks.pop(container_id, None) if self._followed else None
+        began = self._age(container_id)
+        last = self._looks.get(container_id)
         if last is not None and last.listed == said and last.found.identity == identity:
             image = images.get(last.found.image.id)
-            own = images.labels(summary.get("Labels") or {})
-            if last.image == _facts(image, own):
-                self._looks[container_id] = last
+            if last.image == _facts(image, images.labels(summary.get("Labels") or {})):
                 return last.found
         document = inspect_optional(self._engine, container_id)
         if document is None:
             return None
         found = self._survey.describe(document, identity, images)
-        if self._followed:
-            facts = _facts(images.get(document["Image"]), images.labels(document["Config"].get("Labels") or {}))
-            self._looks[container_id] = _Look(said, facts, found)
+        facts = _facts(images.get(document["Image"]), images.labels(document["Config"].get("Labels") or {}))
+        with self._remembering:
+            # What was told meanwhile came after this look.
+            if self._followed and self._age(container_id) == began:
+                self._looks[container_id] = _Look(said, facts, found)
         return found
+
+    def _age(self, container_id: str) -> tuple[int, int]:
+        return self._all_forgotten, self._forgotten[container_id]
 
     def _prune(self, stored: Mapping[Identity, Container], listed: Mapping[Identity, Document]) -> None:
         """Forget what is gone or no longer to be watched. The list was read in full, or we would not be here."""
@@ -164,8 +178,10 @@ class Reading:
                 # What could not be looked at is not known to be gone.
                 log.warning("container %s cannot be read: %s", identity.name, error)
         self._records.remove(gone)
-        for container_id in self._looks.keys() - {summary["Id"] for summary in listed.values()}:
-            self.forget_look(container_id)
+        there = {summary["Id"] for summary in listed.values()}
+        with self._remembering:
+            for container_id in self._looks.keys() - there:
+                del self._looks[container_id]
 
     def _still_there(self, known: Container) -> bool:
         """Whether a container that was not listed exists all the same, and is to be watched; then it is refreshed."""

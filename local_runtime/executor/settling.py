@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 ALIAS_SECONDS = 30.0
 """While compose recreates a container, the new one is named `{12 hex}_{name}`; later than this it has failed to."""
 
+_MARGIN = 0.05
+"""Seconds: clocks and timers do not tick as one."""
+
 
 class Settling:
     """Of one watcher; thread-safe. `look` is called with an id once the time of a new container has come."""
@@ -44,17 +47,19 @@ class Settling:
                 return False
             self._seen[container_id] = began
         if not known:
-            timer = threading.Timer(needed - age, self._again, (container_id,))
+            timer = threading.Timer(needed - age + _MARGIN, self._again, (container_id,))
             timer.name, timer.daemon = f"settling-{self._watcher}", True
             timer.start()
         return True
 
     def _again(self, container_id: str) -> None:
-        with self._lock:
-            self._seen.pop(container_id, None)
         try:
             self._look(container_id)
         except SlipwayError as error:
             log.warning("container %s cannot be read: %s", container_id[:12], error)
         except Exception:
             log.exception("container %s cannot be read", container_id[:12])
+        finally:
+            # It may be gone by now.
+            with self._lock:
+                self._seen.pop(container_id, None)

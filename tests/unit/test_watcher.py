@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.adapters.clock import SystemClock
 from chalicelib.config import WatcherSettings
 from chalicelib.domain.container import Identity, Result
 from chalicelib.domain.labels import SWARM_SERVICE
@@ -159,6 +161,19 @@ def test_settling_counts_from_the_first_look_where_the_engines_clock_is_ahead() 
     assert not settling.waits("c1", "web", ahead)
 
 
+def test_a_container_of_an_engine_whose_clock_is_ahead_is_shown_by_itself() -> None:
+    clock, shown = SystemClock(), threading.Event()
+
+    def look(container_id: str) -> None:
+        if not settling.waits(container_id, "web", ahead):
+            shown.set()
+
+    settling = Settling("local", 0.1, clock, look)
+    ahead = clock.now() + timedelta(hours=1)
+    assert settling.waits("c1", "web", ahead)
+    assert shown.wait(5)
+
+
 def test_labels_of_a_service_speak_for_its_tasks_that_say_nothing(bench: Watched) -> None:
     bench.engine.services["s1"] = {"dd.display.name": "Of the service", "dd.group": "service", "dd.watch": "true"}
     bench.engine.services["s2"] = {"dd.watch": "false"}
@@ -204,6 +219,27 @@ def test_what_was_told_to_have_changed_is_looked_at_again(bench: Watched) -> Non
     watcher.scan()
     now = bench.containers.get(Identity(AGENT, "local", "web")).details.started_at  # type: ignore[union-attr]
     assert started is not None and now is not None and now > started
+
+
+def test_what_happens_while_it_is_looked_at_makes_the_look_an_old_one(bench: Watched) -> None:
+    made = bench.new("web")
+    watcher = bench.watch()
+    inspect = bench.engine.inspect
+
+    def restarted_meanwhile(container: str) -> Any:
+        document = inspect(container)
+        bench.engine.inspect = inspect  # type: ignore[method-assign]
+        bench.engine.advance(60)
+        bench.engine.restart(made)
+        watcher.refresh(made)
+        return document
+
+    bench.engine.inspect = restarted_meanwhile  # type: ignore[method-assign]
+    watcher.scan()
+    assert bench.cost(watcher.scan)["inspect"] == 1
+    found = bench.containers.get(Identity(AGENT, "local", "web"))
+    assert found is not None and found.details.started_at is not None
+    assert found.details.started_at.timestamp() == pytest.approx(bench.engine.now, abs=0.001)
 
 
 def test_an_image_that_gets_another_digest_is_seen_though_its_containers_are_as_they_were(bench: Watched) -> None:
