@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.domain import query as words
-from handlers import backups, containers, lifecycle, updates, watching
+from handlers import backups, containers, lifecycle, previews, updates, watching
 from handlers.guards import Confirm, Feature
 from handlers.policy_routes import POLICY
 from handlers.reading_routes import READING
@@ -155,6 +155,23 @@ _OWN: tuple[Route, ...] = (
         },
         guards=(Confirm("container-rollback"), containers.KnownContainer()),
         body="RollbackRequest",
+        waits=True,
+    ),
+    Route(
+        "POST",
+        f"{BASE}/{{id}}/preview",
+        previews.preview,
+        operation_id="previewContainerUpdate",
+        summary="See what an update would change",
+        description="Reads the image's settings from its registry; nothing is pulled, nothing is touched.",
+        tag=_TAG,
+        responses={
+            200: "Preview",
+            202: _ACCEPTED,
+            404: Answer("PreviewError", "No container has this id, it is gone, or no docker trigger serves it."),
+            500: Answer("PreviewError", "It was tried and failed, or the agent is not connected."),
+            502: Answer("PreviewError", "The registry or the engine failed."),
+        },
         waits=True,
     ),
     Route(

@@ -41,7 +41,7 @@ class CommandKind(StrEnum):
     RUN_TRIGGER = "run-trigger"
     SCAN = "scan"
     SBOM = "sbom"
-
+    PREVIEW = "preview"
 
     @property
     def kept(self) -> timedelta:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from chalicelib.domain.container import Platform
 from chalicelib.domain.errors import SlipwayError
@@ -100,6 +100,13 @@ class Registry(Protocol):
         """The same with what its config tells. Raises NoSuchPlatform."""
         ...
 
+    def config(self, reference: Reference, platform: Platform) -> tuple[str, Mapping[str, Any]]:
+        """An image's id and its config document (`os`, `architecture`, `config`) for one platform.
+
+        Raises NoSuchPlatform, and RegistryUntrusted where the registry keeps it in a place we do not follow it to.
+        """
+        ...
+
     def published(self, reference: Reference) -> datetime | None:
         """When a tag was pushed, where a registry says so and can be trusted; None elsewhere, never an error."""
         ...
@@ -110,6 +117,10 @@ class RegistryDirectory(Protocol):
 
     def name_of(self, reference: Reference) -> RegistryName:
         """The registry in charge of an image."""
+        ...
+
+    def cycle(self) -> Registry:
+        """The registries behind one door, each question asked once for as long as one keeps it."""
         ...
 
     def pull_credentials(self, reference: Reference) -> RegistryAuth | None:

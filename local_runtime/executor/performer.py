@@ -18,6 +18,7 @@ from local_runtime.executor.conclusion import Conclusion
 from local_runtime.executor.deputy import Deputies
 from local_runtime.executor.inspection import inspect_optional
 from local_runtime.executor.itself import Itself
+from local_runtime.executor.preview import preview
 from local_runtime.executor.station import Station
 from local_runtime.executor.updates import Updates
 from local_runtime.executor.watching import watch
@@ -69,6 +70,8 @@ class Performer:
         station = self._named(identity.watcher)
         if kind is CommandKind.UPDATE:
             return self._updates.update(station, claim, attentive_since)
+        if kind is CommandKind.PREVIEW:
+            return preview(station.hold(claim), claim.command)
         if kind is CommandKind.REVEAL:
             return _reveal(station, identity, container_id)
         return self._act(station, claim, container_id)

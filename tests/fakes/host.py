@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib.domain.command import Command, CommandKind, CommandState, operation_of, subject
 from chalicelib.domain.container import NO_UPDATE, Container, Identity, Result
 from chalicelib.domain.errors import Failed, NotFound, SlipwayError
-from chalicelib.domain.operation import Phase
+from chalicelib.domain.operation import ROLLBACK, Phase
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.queues import WakeUp
 from chalicelib.usecases.run_trigger import run_trigger
@@ -67,6 +67,7 @@ class FakeHost:
             CommandKind.WATCH: self._watch,
             CommandKind.UPDATE: self._update,
             CommandKind.REVEAL: self._reveal,
+            CommandKind.PREVIEW: self._look_ahead,
             CommandKind.START: self._act,
             CommandKind.STOP: self._act,
             CommandKind.RESTART: self._act,
@@ -93,7 +94,8 @@ class FakeHost:
             ended = operations.record(operation.at(phase, now, **facts))
             raise Failed(ended.last_error or ended.rollback_reason or "it failed", ended.id)
         before = self.running[identity]
-        tag = before.update.remote_value or before.image.tag.value
+        wanted = operation.to_version if operation.kind == ROLLBACK else before.update.remote_value
+        tag = wanted or before.image.tag.value
         after = replace(
             before,
             id=before.id[::-1],
@@ -110,6 +112,12 @@ class FakeHost:
 
     def _reveal(self, command: Command) -> Mapping[str, Any]:
         return {"env": [list(pair) for pair in self.secrets.get(self._found(command).identity, {}).items()]}
+
+    def _look_ahead(self, command: Command) -> Mapping[str, Any]:
+        """A network, and an image with another version in its environment."""
+        found = self._found(command)
+        change = {"path": "Image", "before": found.image.reference, "after": command.arguments["target_image"]}
+        return {"is_running": found.status == "running", "networks": ["bridge"], "changes": [change]}
 
     def _act(self, command: Command) -> Mapping[str, Any]:
         container = replace(self._found(command), status=_STATES[command.kind.value])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 
@@ -17,7 +18,15 @@ from chalicelib.adapters.registry.published import PublishDates
 from chalicelib.domain.container import Platform
 from chalicelib.domain.reference import Reference, Repository
 from chalicelib.ports.clock import Clock
-from chalicelib.ports.registry import Answer, Manifest, RegistryCache, RegistryError, Resolved
+from chalicelib.ports.registry import (
+    Answer,
+    Manifest,
+    RegistryCache,
+    RegistryError,
+    RegistryGarbled,
+    RegistryUntrusted,
+    Resolved,
+)
 
 WEEK_SECONDS = 7 * 24 * 3600
 DAY_SECONDS = 24 * 3600
@@ -79,6 +88,18 @@ class Cycle:
             ("created", reference.repository, config), lambda: self._created(reference.repository, config)
         )
         return Manifest(top, manifest.digest, config, created)
+
+    def config(self, reference: Reference, platform: Platform) -> tuple[str, Mapping[str, Any]]:
+        """An image's id and its config document for one platform. Raises NoSuchPlatform, RegistryUntrusted."""
+        _, manifest = self._descend(reference, platform)
+        digest = manifest.config_digest
+        if digest is None:
+            raise RegistryGarbled(f"{reference.familiar} is of a kind too old to tell its settings")
+        client = self._client_for(reference.host)
+        body = self._once.get(("config", reference.repository, digest), lambda: client.config(reference.path, digest))
+        if body is None:
+            raise RegistryUntrusted(f"{reference.host} keeps the settings of {reference.familiar} in another place")
+        return digest, documents.read_config(body)
 
     def published(self, reference: Reference) -> datetime | None:
         """When a tag was pushed, where the registry can be trusted to say so."""

@@ -96,6 +96,17 @@ def read_created(config: bytes) -> datetime | None:
     return read_date(document.get("created")) if isinstance(document, dict) else None
 
 
+def read_config(config: bytes) -> Mapping[str, Any]:
+    """An image's config document."""
+    try:
+        document = orjson.loads(config)
+    except ValueError:
+        raise RegistryGarbled("The config of an image is not JSON") from None
+    if not isinstance(document, dict):
+        raise RegistryGarbled("The config of an image is not an object")
+    return document
+
+
 def read_date(text: object) -> datetime | None:
     """An RFC 3339 date (nanoseconds are cut), or None. Dates without a zone are none."""
     if not isinstance(text, str):
