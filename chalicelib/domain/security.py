@@ -134,6 +134,12 @@ class ScanReport:
     scanned_at: datetime
     summary: Summary
     findings: tuple[Vulnerability, ...] = ()
+    database: str = ""
+    """The vulnerability database it was made with, as far as is known."""
+
+    def made_with(self, database: str) -> bool:
+        """Whether it was made with that database; what is not known counts as the same."""
+        return not self.database or not database or self.database == database
 
 
 @dataclass(frozen=True, slots=True)

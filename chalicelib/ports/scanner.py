@@ -51,6 +51,10 @@ class Scanner(Protocol):
         """Everything found, as the tool orders it. Raises ScannerError."""
         ...
 
+    def database(self) -> str:
+        """Tells one vulnerability database from the next; empty when the tool does not tell."""
+        ...
+
     def warm(self) -> None:
         """Fetch what every scan needs, so that none has to wait for it. Raises ScannerError."""
         ...

@@ -49,7 +49,9 @@ class ImageAssessor:
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def scan(self, subject: Subject, max_age: timedelta, *, spare_failed: bool = False) -> Scan | None:
-        """The scan of a subject, made now unless a good one is younger than `max_age`; None without a scanner.
+        """The scan of a subject; None without a scanner.
+
+        It is made now unless a good one is younger than `max_age` and was made with the database there is now.
 
         When the tool fails, the last good scan stands in for a week, with the error. `spare_failed` does not try again
         what failed a moment ago.
@@ -60,7 +62,8 @@ class ImageAssessor:
         with self._turn(subject.key):
             now = self.clock.now()
             known = self.reports.scan(subject.key)
-            if known is not None and known.scanner == scanner.name and now - known.scanned_at <= max_age:
+            young = known is not None and known.scanner == scanner.name and now - known.scanned_at <= max_age
+            if known is not None and young and known.made_with(scanner.database()):
                 return self._scan(subject, known)
             trouble = self._recent_failure(subject.key, now) if spare_failed else None
             if trouble is None:
@@ -151,6 +154,7 @@ class ImageAssessor:
             scanned_at=self.clock.now(),
             summary=summarise(findings),
             findings=worst(findings),
+            database=scanner.database(),
         )
         self.reports.put_scan(report)
         self._failures.pop(subject.key, None)

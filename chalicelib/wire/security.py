@@ -124,6 +124,7 @@ def store_scan(report: ScanReport) -> Json:
         "scannedAt": moment.write(report.scanned_at),
         "summary": summary(report.summary),
         "findings": [finding(one) for one in report.findings],
+        "database": report.database,
     }
 
 
@@ -137,6 +138,7 @@ def load_scan(subject: str, body: Mapping[str, Any]) -> ScanReport:
         scanned_at=moment.read(body["scannedAt"]),
         summary=Summary(**body["summary"]),
         findings=tuple(_read_finding(one) for one in body["findings"]),
+        database=body.get("database", ""),
     )
 
 

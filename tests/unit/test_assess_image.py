@@ -35,6 +35,10 @@ class Tool:
     scanned: list[str] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    dated: str = ""
+
+    def database(self) -> str:
+        return self.dated
 
     def scan(self, subject: Subject) -> Sequence[Vulnerability]:
         self.scanned.append(subject.key)
@@ -190,3 +194,17 @@ def test_a_bill_of_materials_that_could_not_be_made_says_why(bench: Bench) -> No
     found = bench.assessor.sbom(SUBJECT, (SPDX,))
     assert found is not None
     assert (found.formats, found.error) == ((), "no such image")
+
+
+def test_a_newer_database_makes_a_young_scan_old(bench: Bench) -> None:
+    bench.tool.dated = "monday"
+    bench.assessor.scan(SUBJECT, DAY)
+    bench.assessor.scan(SUBJECT, DAY)
+    assert len(bench.tool.scanned) == 1
+    bench.tool.dated = "tuesday"
+    bench.tool.findings = [Vulnerability("CVE-2", "CRITICAL")]
+    again = bench.assessor.scan(SUBJECT, DAY)
+    assert again is not None and again.summary == Summary(critical=1)
+    bench.tool.dated = ""
+    bench.assessor.scan(SUBJECT, DAY)
+    assert len(bench.tool.scanned) == 2

@@ -51,6 +51,9 @@ class Scanner:
             raise ScannerError(self.trouble)
         return self.findings
 
+    def database(self) -> str:
+        return ""
+
     def warm(self) -> None:
         self.warmed += 1
         raise ScannerError("the database cannot be fetched")

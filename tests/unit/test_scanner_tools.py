@@ -386,3 +386,34 @@ def test_trivy_in_a_container_is_the_same_trivy() -> None:
     assert Trivy(Call(("trivy",), launch, {}, 60, StillClock())).scan(SUBJECT) == []
     assert seen[0][:2] == ["trivy", "image"]
     assert os.environ.get("TRIVY_PASSWORD") is None
+
+
+@pytest.mark.parametrize(
+    ("scanner", "said", "date"),
+    [
+        ("trivy", {"Version": "0.57.1", "VulnerabilityDB": {"Version": 2, "UpdatedAt": "2026-11-20T06:16:02Z"}},
+         "2026-11-20T06:16:02Z"),
+        ("trivy", {"Version": "0.57.1"}, ""),
+        ("trivy", ["nothing"], ""),
+        ("grype", {"schemaVersion": "v6.0.0", "built": "2026-11-20T04:10:00Z", "valid": True}, "2026-11-20T04:10:00Z"),
+        ("grype", {"status": "invalid"}, ""),
+    ],
+)  # fmt: skip
+def test_a_scanner_tells_the_date_of_its_database(
+    tools: StandIns, scanner: str, said: object, date: str, tmp_path: Path
+) -> None:
+    (tmp_path / "said.json").write_text(json.dumps(said))
+    tools.play(scanner, {"output": str(tmp_path / "said.json")})
+    found = made(tools, scanner).scanner
+    assert found is not None
+    assert [found.database() for _ in range(2)] == [date, date]
+    (call,) = tools.calls(scanner)
+    words = {"trivy": ["version", "--format", "json"], "grype": ["db", "status", "--output", "json"]}
+    assert call["argv"] == words[scanner]
+
+
+def test_a_scanner_that_does_not_tell_of_its_database_is_no_trouble(tools: StandIns) -> None:
+    tools.play("trivy", {"code": 1, "error": "no"})
+    tools.play("grype", {"does": "babble"})
+    found = made(tools, "both").scanner
+    assert found is not None and found.database() == ""

@@ -31,3 +31,8 @@ class Both:
                 trouble = error
         if trouble is not None:
             raise trouble
+
+    def database(self) -> str:
+        """Of both; when neither tells, nothing."""
+        dates = [scanner.database() for scanner in self._scanners]
+        return " ".join(date or "-" for date in dates) if any(dates) else ""

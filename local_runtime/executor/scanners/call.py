@@ -48,6 +48,11 @@ class Call:
         self._illness = ""
 
     @property
+    def now(self) -> datetime:
+        """By the clock that pauses are measured with."""
+        return self._clock.now()
+
+    @property
     def seconds(self) -> float:
         """How long the tool itself may take."""
         return self._seconds

@@ -8,6 +8,7 @@ from chalicelib.domain.vulnerability import Vulnerability, severity_of
 from chalicelib.ports.scanner import Subject
 from local_runtime.executor.scanners.anchore import registry_environment, source
 from local_runtime.executor.scanners.call import Call, platform_of, secrets_of
+from local_runtime.executor.scanners.database import Database
 from local_runtime.executor.scanners.document import Document, NoReport, inner, link, members, read, text
 
 
@@ -19,15 +20,24 @@ class Grype:
     def __init__(self, call: Call, *, extra: Sequence[str] = ()) -> None:
         self._call = call
         self._extra = tuple(extra)
+        self._database = Database(self.name, call, ["db", "status", "--output", "json"], _database_date)
 
     def scan(self, subject: Subject) -> Sequence[Vulnerability]:
         """Everything Grype finds. Raises ScannerError."""
         arguments = ["--quiet", "--output", "json", "--platform", platform_of(subject), *self._extra, source(subject)]
-        return parse(self._call.output(arguments, registry_environment(subject, "GRYPE"), secrets_of(subject.auth)))
+        found = parse(self._call.output(arguments, registry_environment(subject, "GRYPE"), secrets_of(subject.auth)))
+        # The tool may have fetched a newer database first.
+        self._database.forget()
+        return found
 
     def warm(self) -> None:
         """Download the database before anybody waits for it."""
         self._call.output(["db", "update"], {})
+        self._database.forget()
+
+    def database(self) -> str:
+        """When its database was made, in its own words."""
+        return self._database.date()
 
 
 def parse(output: bytes) -> list[Vulnerability]:
@@ -36,6 +46,10 @@ def parse(output: bytes) -> list[Vulnerability]:
     if not isinstance(document, dict) or "matches" not in document:
         raise NoReport("grype wrote an object that is no report")
     return [_finding(one) for one in members("grype", document["matches"], "matches")]
+
+
+def _database_date(status: Document) -> object:
+    return status.get("built")
 
 
 def _finding(match: Document) -> Vulnerability:

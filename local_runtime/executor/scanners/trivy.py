@@ -10,7 +10,8 @@ from chalicelib.domain.security import CYCLONEDX, SPDX
 from chalicelib.domain.vulnerability import Vulnerability, severity_of
 from chalicelib.ports.scanner import Subject
 from local_runtime.executor.scanners.call import Call, platform_of, safe, secrets_of
-from local_runtime.executor.scanners.document import NoReport, link, members, read, text
+from local_runtime.executor.scanners.database import Database
+from local_runtime.executor.scanners.document import Document, NoReport, inner, link, members, read, text
 from local_runtime.executor.scanners.sbom import require_sbom
 
 _SEVERITIES = "UNKNOWN,LOW,MEDIUM,HIGH,CRITICAL"
@@ -32,16 +33,27 @@ class Trivy:
         self._extra = tuple(extra)
         # A server keeps the database; its clients do not get into each other's way.
         self._turn: AbstractContextManager[object] = nullcontext() if server else threading.Lock()
+        describe = ["version", "--format", "json", *(("--server", server) if server else ())]
+        self._database = Database(self.name, call, describe, _database_date)
 
     def scan(self, subject: Subject) -> Sequence[Vulnerability]:
         """Everything Trivy finds. Raises ScannerError."""
-        return parse(self._image(subject, ["--format", "json", "--scanners", "vuln", "--severity", _SEVERITIES]))
+        found = parse(self._image(subject, ["--format", "json", "--scanners", "vuln", "--severity", _SEVERITIES]))
+        # The tool may have fetched a newer database first.
+        self._database.forget()
+        return found
 
     def warm(self) -> None:
         """Download the database before anybody waits for it; a server has its own."""
         if not self._server:
             with self._turn:
                 self._call.output(["image", "--quiet", "--download-db-only"], {})
+        self._database.forget()
+
+    def database(self) -> str:
+        """When its database was made, in its own words."""
+        with self._turn:
+            return self._database.date()
 
     def make(self, subject: Subject, format: str) -> bytes:
         """A bill of materials, as JSON text. Raises ScannerError."""
@@ -94,6 +106,10 @@ def _finding(one: Mapping[str, object], target: str | None) -> Vulnerability:
         scanners=("trivy",),
         aliases=tuple(name for name in map(text, vendors) if name) if isinstance(vendors, list) else (),
     )
+
+
+def _database_date(version: Document) -> object:
+    return inner(version.get("VulnerabilityDB")).get("UpdatedAt")
 
 
 def _environment(subject: Subject) -> dict[str, str]:
