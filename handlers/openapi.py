@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from chalicelib.wire import schemas
-from handlers.openapi_examples import example
+from handlers.openapi_examples import answered
 from handlers.route import Answer, Route
 
 Json = dict[str, Any]
@@ -90,7 +90,9 @@ def _operation(route: Route) -> Json:
     if route.body is not None:
         required = bool(schemas.models()[route.body].get("required"))
         operation["requestBody"] = {"required": required, "content": {"application/json": {"schema": _ref(route.body)}}}
-    operation["responses"] = {str(status): _response(status, answer) for status, answer in _answers(route).items()}
+    operation["responses"] = {
+        str(status): _response(status, answer, route.operation_id) for status, answer in _answers(route).items()
+    }
     return operation
 
 
@@ -131,7 +133,7 @@ def _answers(route: Route) -> dict[int, Answer]:
     return dict(sorted(answers.items()))
 
 
-def _response(status: int, answer: Answer) -> Json:
+def _response(status: int, answer: Answer, operation_id: str) -> Json:
     response: Json = {"description": answer.description or HTTPStatus(status).phrase}
     headers = dict(answer.headers)
     if status in (423, 429):
@@ -143,9 +145,10 @@ def _response(status: int, answer: Answer) -> Json:
             name: {"description": text, "schema": {"type": "string"}} for name, text in sorted(headers.items())
         }
     if answer.schema is not None:
-        shown = example(answer.schema)
         if answer.schema == "Error":
             shown = {"error": answer.description or HTTPStatus(status).phrase}
+        else:
+            shown = answered(operation_id if status < 202 else "", answer.schema)
         response["content"] = {answer.media_type: {"schema": _ref(answer.schema), "example": shown}}
     elif answer.media_type != "application/json":
         response["content"] = {answer.media_type: {"schema": {"type": "string"}}}

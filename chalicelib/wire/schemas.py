@@ -23,6 +23,13 @@ def models() -> dict[str, Any]:
     return schemas
 
 
+@cache
+def examples() -> dict[str, Any]:
+    """What handlers answered, by operation or by schema; written by tests/builders/exercised.py."""
+    found: dict[str, Any] = orjson.loads(Path(__file__).with_name("examples.json").read_bytes())
+    return found
+
+
 def check(name: str, value: object) -> None:
     """Raise Invalid when the value does not meet the schema; the message names the member and what is allowed."""
     from fastjsonschema import JsonSchemaValueException

@@ -12,8 +12,10 @@ import app as chalice_door
 from chalicelib.domain.agent import Agent
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.backup import Backup
+from chalicelib.domain.command import Command, CommandKind, CommandState
 from chalicelib.domain.container import Container, Wishes
 from chalicelib.domain.errors import Failed
+from chalicelib.domain.notice import Event, Notice, NoticeState
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.domain.trigger import Trigger
 from handlers.dispatch import table
@@ -30,6 +32,7 @@ WEB = replace(
     wishes=Wishes(include_tags=r"^\d+\.\d+\.\d+$", source_repo="https://git.example/acme/web"),
 )
 CALM, FAR = container("calm", status="exited"), with_update(container("far", agent="nas"))
+BUSY = with_update(container("busy"))
 NTFY: Mapping[str, Any] = {
     "topic": "235ef38e-f1db-414a-964f-ce3f2cc8094d",
     "url": "https://ntfy.sh",
@@ -79,13 +82,39 @@ def staged(store: str, door: str, forge: Forge, **environment: str) -> Iterator[
             yield api
 
 
+WATCHER: Mapping[str, Any] = {
+    "engine": "unix:///var/run/docker.sock",
+    "cron": "0 * * * *",
+    "watchbydefault": True,
+    "progress": {"running": False, "lastRunAt": "2026-11-23T11:00:02.000+00:00", "lastChecked": 3, "lastErrors": 0},
+}
+REGISTRY: Mapping[str, Any] = {"type": "hub", "name": "public", "configuration": {"anonymous": True}}
+HOST: Mapping[str, Any] = {"host": "nas", "version": "0.1.0", "os": "linux", "arch": "x86_64", "cpus": 4}
+OPEN, COMMAND, NOTICE = "op-open", "command-1", "a" * 40
+"""Ids of an operation under way on `BUSY`, of a command that was carried out, and of a notice that was given up."""
+
+
 def _furnish(api: Api) -> None:
+    facts = {**HOST, "triggers": TRIGGERS, "security": {"scanner": "trivy"}, "registries": [REGISTRY]}
     for agent in ("local", "nas"):
-        api.services.agents.report(Agent(agent, facts={"triggers": TRIGGERS, "security": {"scanner": "trivy"}}), NOW)
-    api.add(WEB, CALM, FAR, web={"TZ": "America/New_York", "DATABASE_PASSWORD": "s3cret"})
+        api.services.agents.report(Agent(agent, watchers={"local": WATCHER}, facts=facts), NOW)
+    api.add(WEB, CALM, FAR, BUSY, web={"TZ": "America/New_York", "DATABASE_PASSWORD": "s3cret"})
     api.services.backups.add(
         Backup("abc123", WEB.identity, WEB.id, "library/web", "1.2.2", "sha256:1", "sha256:2", NOW, "docker.local")
     )
+    api.services.operations.open(Operation(OPEN, BUSY.identity, BUSY.id, NOW, NOW, trigger="docker.local"))
+    done = Command(COMMAND, "local", CommandKind.WATCH, NOW, state=CommandState.QUEUED)
+    api.services.commands.submit(done)
+    claimed = api.services.commands.claim("local", COMMAND, "fake-host", NOW, NOW + timedelta(minutes=1))
+    assert claimed is not None
+    api.services.commands.finish(replace(claimed, state=CommandState.DONE, result={"checked": 3}, ended_at=NOW))
+    for key in (NOTICE, "b" * 40):
+        news = Notice(
+            key, "local", "ntfy.one", Event.UPDATE_AVAILABLE, key, NOW, NOW, WEB.identity, content={"facts": {}}
+        )
+        api.services.outbox.put(
+            replace(news, state=NoticeState.DEAD, attempts=5, last_error="ntfy.one: it answered 503")
+        )
     words = ("update-applied", "update-available", "update-failed")
     for number, (one, action) in enumerate(zip((WEB, CALM, FAR), words, strict=True)):
         api.services.audit.add([AuditEntry(f"row-{number}", NOW, action, "info", one.identity)])
