@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.domain.container import Identity
-from chalicelib.domain.operation import Operation, Phase
+from chalicelib.domain.operation import RECREATION, ROLLBACK, UPDATE, Operation, Phase
 from chalicelib.wire import moment
 
 Json = dict[str, Any]
@@ -36,8 +36,8 @@ _PLAIN = {
     "reasonCode": "reason_code",
     "lastError": "last_error",
 }
+_SORTS = {UPDATE: "update", ROLLBACK: "rollback", RECREATION: "recreate"}
 _SHOWN_ALWAYS = (
-    "kind",
     "containerId",
     "triggerName",
     "fromVersion",
@@ -52,6 +52,7 @@ def write(operation: Operation) -> Json:
     """One entry of the update history, in the contract's words."""
     body: Json = {
         "id": operation.id,
+        **_kind(operation),
         "containerName": operation.identity.name,
         "status": operation.status,
         "phase": operation.shown_phase,
@@ -74,7 +75,7 @@ def write_active(operation: Operation) -> Json:
     """The short form a container carries while it is being changed."""
     body = {
         "id": operation.id,
-        "kind": operation.kind,
+        **_kind(operation),
         "status": operation.status,
         "phase": operation.shown_phase,
         "updatedAt": moment.write(operation.updated_at),
@@ -83,6 +84,13 @@ def write_active(operation: Operation) -> Json:
         "targetImage": operation.target_image,
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _kind(operation: Operation) -> Json:
+    """The reference knows no kinds but updates of containers and of itself; which sort it is stands beside that."""
+    if operation.kind in _SORTS:
+        return {"kind": UPDATE, "action": _SORTS[operation.kind]}
+    return {"kind": operation.kind}
 
 
 def store(operation: Operation) -> Json:

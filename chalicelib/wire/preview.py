@@ -26,5 +26,5 @@ def write(entry: Entry, new_image: str, found: Mapping[str, Any]) -> dict[str, A
 
 
 def failure(error: str, code: str) -> dict[str, Any]:
-    """Why there is none; `code` is for programs."""
-    return {"error": error, "code": code}
+    """Why there is none; `code` is for programs, `message` for those who know the reference's newer shape."""
+    return {"error": error, "message": error, "code": code}
