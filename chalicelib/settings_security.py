@@ -80,6 +80,8 @@ class SecuritySettings:
     scan_jitter_ms: int = 60000
     scan_concurrency: int = 4
     scan_batch_seconds: float = 1800.0
+    scan_notifications: bool = False
+    """Whether rounds by the clock tell triggers of what they find; the audit log has it in any case."""
     gate: GateRules = GateRules()  # noqa: RUF009
     prune_on_block: bool = True
     tool_environment: Mapping[str, str] = field(default_factory=dict)
@@ -125,6 +127,7 @@ def read_security(reader: Reader, cron: Callable[[str, str], str]) -> SecuritySe
         scan_jitter_ms=reader.number("DD_SECURITY_SCAN_JITTER", defaults.scan_jitter_ms, 0, 86_400_000),
         scan_concurrency=reader.number("DD_SECURITY_SCAN_CONCURRENCY", defaults.scan_concurrency, 1, 32),
         scan_batch_seconds=reader.number("DD_SECURITY_SCAN_BATCH_TIMEOUT", 1_800_000, 1000, 86_400_000) / 1000,
+        scan_notifications=reader.flag("DD_SECURITY_SCAN_NOTIFICATIONS", False),
         gate=GateRules(
             on=reader.one_of("DD_SECURITY_GATE_MODE", ("on", "off"), "on") == "on",
             relative=reader.flag("DD_SECURITY_GATE_RELATIVE", False),

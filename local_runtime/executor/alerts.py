@@ -26,8 +26,8 @@ class Alerts:
         self._raised: dict[Identity, datetime] = {}
         self._guard = threading.Lock()
 
-    def about(self, before: Container, after: Security, *, by_hand: bool) -> None:
-        """Say what was found, when it is severe and news."""
+    def about(self, before: Container, after: Security, *, by_hand: bool, quiet: bool = False) -> None:
+        """Say what was found, when it is severe and news; `quiet` in the audit log alone."""
         pairs = ((before.security.scan, after.scan), (before.security.update_scan, after.update_scan))
         news = [new for old, new in pairs if new is not None and new.summary.severe and (by_hand or _differs(old, new))]
         if not news:
@@ -52,6 +52,8 @@ class Alerts:
                 )
             ]
         )
+        if quiet:
+            return
         finding = " ".join(f"{scan.digest} {scan.summary}" for scan in news)
         self._tell(before, details, f"{finding} {now.isoformat()}" if by_hand else finding)
 

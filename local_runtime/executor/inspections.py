@@ -133,7 +133,8 @@ class Inspections:
             )
 
         after = self._keep(container, found)
-        self._alerts.about(container, after.security, by_hand=by_hand)
+        quiet = not by_hand and not self._settings.scan_notifications
+        self._alerts.about(container, after.security, by_hand=by_hand, quiet=quiet)
         return after
 
     def _look(self, image: Subject, max_age: timedelta, by_hand: bool) -> Security:

@@ -98,7 +98,8 @@ class Bench:
         assessor = ImageAssessor(
             Instruments(self.scanner), FakeReports(), self.clock, configured.security.block_severities
         )
-        alerts = Alerts(self.audit, self.clock)
+        self.told: list[str] = []
+        alerts = Alerts(self.audit, self.clock, lambda container, *_: self.told.append(container.name))
         self.inspections = Inspections(services, {"local": watcher}, assessor, alerts, Bulletin(services.clock))
 
     def _amend(self, identity: Identity, change: Callable[[Container], Container]) -> Container | None:
@@ -191,6 +192,14 @@ def test_rounds_alert_about_news_only(bench: Bench) -> None:
     bench.scanner.findings = [Vulnerability("CVE-1", "CRITICAL"), Vulnerability("CVE-2", "HIGH")]
     bench.inspections.round(timedelta(0))
     assert bench.alerts() == 2
+
+
+@pytest.mark.parametrize(("wanted", "told"), [(False, []), (True, ["web"])])
+def test_rounds_tell_triggers_only_where_that_is_wanted(wanted: bool, told: list[str]) -> None:
+    bench = Bench(scan_notifications=wanted)
+    bench.keep(container("web"))
+    bench.inspections.round(timedelta(0))
+    assert (bench.told, bench.alerts()) == (told, 1)
 
 
 def test_a_container_that_runs_another_image_by_now_keeps_nothing_of_the_old_one(bench: Bench) -> None:
