@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chalicelib.domain.agent import Agent
 from chalicelib.domain.command import Command, CommandKind, about_operation
+from chalicelib.domain.compose_routing import by_precedence
 from chalicelib.domain.container import UpdateKind
 from chalicelib.domain.errors import Conflict, Invalid, NotFound
 from chalicelib.domain.fleet import Entry, Listing
@@ -84,7 +85,8 @@ def docker_trigger(listing: Listing, agent: Agent, trigger_id: str | None = None
         if trigger_id not in known:
             raise NotFound(f"No docker trigger {trigger_id} is configured for {name}.")
         return trigger_id
-    left = served(known.values(), _routing_labels(listing))
+    labels = _routing_labels(listing)
+    left = served(by_precedence(known.values(), labels), labels)
     if not left:
         raise NotFound(f"The labels of {name} leave no docker trigger: all are excluded, or others are included.")
     return f"{left[0].type}.{left[0].name}"

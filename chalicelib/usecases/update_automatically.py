@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from chalicelib.domain.attempts import tried
+from chalicelib.domain.compose_routing import by_precedence
 from chalicelib.domain.container import Container
 from chalicelib.domain.errors import Conflict, Failed, Invalid, NotFound
 from chalicelib.domain.routing import automatic, passes, routing_labels, served
@@ -45,6 +46,6 @@ def acting(container: Container, triggers: Sequence[Trigger]) -> Trigger | None:
     if container.candidate is None:
         return None
     labels = routing_labels(container)
-    docker = [one for one in triggers if one.type in DOCKER_TYPES]
+    docker = by_precedence((one for one in triggers if one.type in DOCKER_TYPES), labels)
     able = [one for one in served(docker, labels) if automatic(one, labels)]
     return next((one for one in able if passes(one, container.update)), None)
