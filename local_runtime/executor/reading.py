@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.errors import SlipwayError
+from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import Engine
 from chalicelib.ports.stores import OperationStore
 from local_runtime.executor.busy import Busy
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 PARALLEL = 10
 _HEALTH = re.compile(r"\((healthy|unhealthy|health: starting)\)")
+_LASTING = re.compile(r"(?P<number>\d+|Less than a|About an?) (?P<unit>second|minute|hour|day|week|month|year)s?\b")
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800, "month": 2592000, "year": 31536000}
 
 Document = Mapping[str, Any]
 
@@ -41,6 +44,7 @@ class _Look:
     listed: bytes
     image: tuple[Any, ...]
     found: Container
+    at: datetime
 
 
 class Reading:
@@ -58,6 +62,7 @@ class Reading:
         operations: OperationStore,
         busy: Busy,
         agent: str,
+        clock: Clock,
         *,
         followed: bool,
     ) -> None:
@@ -68,10 +73,12 @@ class Reading:
         self._operations = operations
         self._busy = busy
         self._agent = agent
+        self._clock = clock
         self._followed = followed
         self._looks: dict[str, _Look] = {}
         self._forgotten: Counter[str] = Counter()
         self._all_forgotten = 0
+        self._doubted_at: datetime | None = None
         self._remembering = threading.Lock()
 
     def forget_look(self, container_id: str) -> None:
@@ -86,6 +93,11 @@ class Reading:
             self._all_forgotten += 1
             self._forgotten.clear()
             self._looks.clear()
+
+    def doubt_looks(self) -> None:
+        """Events may have been missed: what has been as it is for less long than since its look is looked at."""
+        with self._remembering:
+            self._doubted_at = self._clock.now()
 
     def read(self, only: Sequence[Identity] | None) -> list[Container]:
         """Store what the engine says now; the containers to ask about. Raises EngineError, and then nothing is lost."""
@@ -146,7 +158,9 @@ class Reading:
     def _fresh(self, identity: Identity, summary: Document, images: Images) -> Container | None:
         container_id, said = summary["Id"], _said(summary)
         began = self._age(container_id)
-        last = self._looks.get(container_id)
+        last, now = self._looks.get(container_id), self._clock.now()
+        if last is not None and self._doubted(last) and _changed_within(summary.get("Status"), now - last.at):
+            last = None
         if last is not None and last.listed == said and last.found.identity == identity:
             image = images.get(last.found.image.id)
             if last.image == _facts(image, images.labels(summary.get("Labels") or {})):
@@ -159,8 +173,11 @@ class Reading:
         with self._remembering:
             # What was told meanwhile came after this look.
             if self._followed and self._age(container_id) == began:
-                self._looks[container_id] = _Look(said, facts, found)
+                self._looks[container_id] = _Look(said, facts, found, now)
         return found
+
+    def _doubted(self, look: _Look) -> bool:
+        return self._doubted_at is not None and self._doubted_at >= look.at
 
     def _age(self, container_id: str) -> tuple[int, int]:
         return self._all_forgotten, self._forgotten[container_id]
@@ -205,6 +222,19 @@ def _said(summary: Document) -> bytes:
     health = _HEALTH.search(str(summary.get("Status") or ""))
     text = json.dumps([lasting, health and health[1]], sort_keys=True, default=str)
     return blake2b(text.encode(), digest_size=16).digest()
+
+
+def _changed_within(status: object, period: timedelta) -> bool:
+    """Whether a container may have started or ended that lately, by words such as `Up 5 minutes (healthy)`."""
+    if not isinstance(status, str):
+        return True
+    found = _LASTING.search(status)
+    if found is None:
+        # One that was never started has been so since it was made.
+        return not status.startswith("Created")
+    number = int(found["number"]) if found["number"].isdecimal() else 1
+    # The engine rounds; what it calls 5 minutes is less than 6.
+    return timedelta(seconds=(number + 1) * _SECONDS[found["unit"]]) < period
 
 
 def _facts(image: Document, labels: Mapping[str, str]) -> tuple[Any, ...]:

@@ -48,6 +48,7 @@ class Watcher:
             tools.operations,
             tools.busy,
             agent,
+            tools.clock,
             followed=settings.watch_events,
         )
         self.progress = Progress(settings.name, tools.clock)
@@ -70,7 +71,9 @@ class Watcher:
             if progress is not None:
                 progress.begin()
             try:
-                current = self._read(only, anew=since is not None)
+                if since is not None:
+                    self._reading.forget_looks()
+                current = self._read(only)
                 found = self.check(current, since, progress) if ask else 0
             finally:
                 if progress is not None:
@@ -83,12 +86,11 @@ class Watcher:
         A connection that stayed silent breaks off every few minutes, and registries must not suffer from that.
         """
         with self._scanning:
-            current = self._read(None, anew=True)
+            self._reading.doubt_looks()
+            current = self._read(None)
             return self.check([one for one in current if one.result is None and one.error is None])
 
-    def _read(self, only: Sequence[Identity] | None, *, anew: bool) -> list[Container]:
-        if anew:
-            self._reading.forget_looks()
+    def _read(self, only: Sequence[Identity] | None) -> list[Container]:
         try:
             current = self._reading.read(only)
         except SlipwayError as error:

@@ -66,7 +66,8 @@ def ssh_door() -> Iterator[SshDoor]:
         "PermitRootLogin": "prohibit-password",
         "PasswordAuthentication": "no",
         "KbdInteractiveAuthentication": "no",
-        "UsePAM": "no",
+        # Without PAM nobody may enter a locked account, which root's is on some systems.
+        "UsePAM": "yes" if _locked() else "no",
         "StrictModes": "no",
         "PidFile": "none",
     }
@@ -82,6 +83,11 @@ def ssh_door() -> Iterator[SshDoor]:
         process.terminate()
         process.wait(10)
         shutil.rmtree(folder)
+
+
+def _locked() -> bool:
+    entries = [line.split(":") for line in Path("/etc/shadow").read_text().splitlines()]
+    return any(entry[0] == getpass.getuser() and entry[1].startswith("!") for entry in entries)
 
 
 def _wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

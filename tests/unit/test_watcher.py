@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
@@ -22,6 +23,8 @@ from local_runtime.executor.tools import Tools
 from local_runtime.executor.watcher import Watcher
 from tests.builders.updates import AGENT, Bench, Directory, Patterns
 from tests.fakes.services import StillClock
+
+HEALTH = re.compile(r"\((?:un)?healthy\)")
 
 
 def checked(containers: Any, since: datetime | None = None) -> Any:
@@ -265,3 +268,40 @@ def test_everything_is_looked_at_when_something_may_have_been_missed(bench: Watc
         "without events": watcher.scan,
     }
     assert bench.cost(again[way])["inspect"] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "again"),
+    [
+        ("Up 10 minutes", False),
+        ("Up 9 minutes (healthy)", False),
+        ("Up 8 minutes (healthy)", True),
+        ("Up Less than a second", True),
+        ("Up 1 second", True),
+        ("Up About a minute", True),
+        ("Up About an hour (unhealthy)", False),
+        ("Up 2 weeks (Paused)", False),
+        ("Exited (0) 3 minutes ago", True),
+        ("Exited (137) 3 months ago", False),
+        ("Restarting (1) 5 seconds ago", True),
+        ("Created", False),
+        ("Dead", True),
+        (None, True),
+    ],
+)
+def test_after_a_break_only_what_may_have_started_or_ended_meanwhile_is_looked_at(
+    bench: Watched, status: str | None, again: bool
+) -> None:
+    bench.new("web")
+    listed = bench.engine.containers
+    # Another state of its health would be a reason by itself.
+    health = HEALTH.search(status or "")
+    told: list[str | None] = [f"Up 5 seconds {health[0] if health else ''}"]
+    bench.engine.containers = lambda all=False: [  # type: ignore[method-assign]
+        dict(one) | ({"Status": told[-1]} if told[-1] else {}) for one in listed(all=all)
+    ]
+    watcher = bench.watch()
+    watcher.scan()
+    bench.clock.sleep(600)
+    told.append(status)
+    assert bench.cost(watcher.catch_up)["inspect"] == int(again)
