@@ -7,9 +7,12 @@ Standard output is for the supervisor: `ready agent NAME` once it takes commands
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 import signal
 import sys
 import threading
+from typing import NoReturn
 
 from chalicelib.config import BadSetting, load
 from chalicelib.domain.errors import SlipwayError
@@ -50,5 +53,13 @@ def _asked() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _leave(code: int) -> NoReturn:
+    """End now: threads that wait for an engine or a store would be waited for, longer than whoever stops us waits."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

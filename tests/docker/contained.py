@@ -16,14 +16,14 @@ from chalicelib.config import Settings
 from chalicelib.domain.command import Command
 from chalicelib.domain.container import Identity
 from chalicelib.domain.operation import Operation
-from tests.docker.executor_image import DATA, EXECUTOR, PYTHON, executor_image
+from tests.docker.executor_image import DATA, HEALTH, PYTHON, executor_image
 from tests.docker.rig import EngineHost, ImageRegistry
 from tests.docker.site import Site, Subject, wait_for
 from tests.store_process import running_store
 
 AGENT, NAME = "contained", "slipway"
 REPOSITORY = "slipway/executor"
-HEALTHY = {"Test": ["CMD", *EXECUTOR, "--health"], "Interval": 1_000_000_000, "Timeout": 5_000_000_000, "Retries": 9}
+HEALTHY = {"Test": ["CMD", *HEALTH], "Interval": 1_000_000_000, "Timeout": 5_000_000_000, "Retries": 9}
 _HOOK_SECONDS = 60
 _LAST_LINES = {"stdout": "1", "stderr": "1", "tail": "30"}
 
@@ -60,7 +60,7 @@ class Contained:
             "AWS_REGION": "us-east-1",
             "SLIPWAY_CREATE_TABLES": "true",
             "DD_UPDATE_POST_START_LIVENESS_GRACE_MS": "300",
-            "DD_UPDATE_HEALTH_GATE_SECONDS": "4",
+            "DD_UPDATE_HEALTH_GATE_SECONDS": "8",
             "DD_WATCHER_LOCAL_WATCHATSTART": "true",
             "DD_WATCHER_LOCAL_SOCKET": "/var/run/docker.sock",
         }

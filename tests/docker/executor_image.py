@@ -1,6 +1,6 @@
-"""Owns an image of the executor, FROM scratch out of this machine's own Python, where no base image can be pulled.
+"""Owns an image of the executor, FROM scratch out of this machine's own Python, as no base image can be pulled here.
 
-What it holds is what infra/executor.Dockerfile would put there; the layer with Python is made once for a test run.
+How it runs is read from infra/executor.Dockerfile; the layer with Python is made once for a test run.
 """
 
 from __future__ import annotations
@@ -22,15 +22,35 @@ from tests.docker.images import Image, Layer, digest_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = str(Path(sys.executable).resolve())
-APP, SITE, DATA = "/app", "/app/site", "/data"
-EXECUTOR = (PYTHON, "-m", "local_runtime.executor")
-NOBODY = "65534"
+SITE = "/app/site"
+_DOCKERFILE = (ROOT / "infra/executor.Dockerfile").read_text().rpartition("\nFROM ")[2]
+
+
+def _said(instruction: str) -> str:
+    """What the Dockerfile says after an instruction of its last stage."""
+    return next(line for line in _DOCKERFILE.splitlines() if line.startswith(f"{instruction} ")).partition(" ")[2]
+
+
+def _program(arguments: str) -> tuple[str, ...]:
+    return tuple(PYTHON if part == "python" else part for part in json.loads(arguments))
+
+
+EXECUTOR = _program(_said("ENTRYPOINT"))
+HEALTH = _program(_said("HEALTHCHECK").partition(" CMD ")[2])
+USER = _said("USER")
+APP = _said("WORKDIR")
+DATA = json.loads(_said("VOLUME"))[0]
+ENVIRONMENT = _said("ENV").split()
 
 _NOT_OF_THE_LIBRARY = (
-    *("test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip", "pydoc_data"),
+    *("idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip", "pydoc_data"),
     *("site-packages", "dist-packages", "config-"),
 )
-_NOT_OF_AN_EXECUTOR = ("fastapi", "mangum", "moto", "pydantic", "pydantic-core", "uvicorn", "uvloop", "werkzeug")
+_NOT_OF_AN_EXECUTOR = tuple(
+    re.findall(
+        r"[a-z-]+(?=[|)])", (ROOT / "infra/executor.Dockerfile").read_text().partition("grep -vE")[2].split("==")[0]
+    )
+)
 _SERVICES = ("dynamodb", "sqs")
 _OWN = ("chalicelib", "local_runtime")
 
@@ -42,9 +62,9 @@ def executor_image(
     layers = (_python(), _slipway())
     config: dict[str, Any] = {
         "Entrypoint": list(entrypoint),
-        "Env": [f"PYTHONPATH={APP}:{SITE}", f"SLIPWAY_DATA={DATA}", "PYTHONUNBUFFERED=1", f"VERSION={version}"],
+        "Env": [*ENVIRONMENT, f"VERSION={version}"],
         "Labels": {"org.opencontainers.image.version": version},
-        "User": NOBODY,
+        "User": USER,
         "Volumes": {DATA: {}},
         "WorkingDir": APP,
     }
@@ -70,20 +90,24 @@ def _python() -> Layer:
     files = {PYTHON: Path(PYTHON)}
     for path in _files(library):
         inside = path.relative_to(library)
-        if not inside.parts[0].startswith(_NOT_OF_THE_LIBRARY) and ".opt-" not in path.name:
+        if (
+            not {"test", "tests"} & set(inside.parts)
+            and not inside.parts[0].startswith(_NOT_OF_THE_LIBRARY)
+            and ".opt-" not in path.name
+        ):
             files[str(path)] = path
     for path in _requirements():
         files[f"{SITE}/{path.relative_to(packages)}"] = path
     binaries = [path for path in files.values() if path == Path(PYTHON) or re.search(r"\.so(\.|$)", path.name)]
     for path in _shared_libraries(binaries):
         files[path] = Path(path)
-    return _layer(files, folders={DATA: int(NOBODY), "/tmp": 0})
+    return _layer(files, folders={DATA: (int(USER.partition(":")[0]), 0o700), "/tmp": (0, 0o1777)})
 
 
 @functools.cache
 def _slipway() -> Layer:
     """Our own code."""
-    sources = [path for package in _OWN for path in _files(ROOT / package) if path.suffix != ".pyc"]
+    sources = [path for package in _OWN for path in _files(ROOT / package)]
     return _layer({f"{APP}/{path.relative_to(ROOT)}": path for path in sources}, folders={})
 
 
@@ -113,16 +137,16 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
-def _layer(files: Mapping[str, Path], folders: Mapping[str, int]) -> Layer:
+def _layer(files: Mapping[str, Path], folders: Mapping[str, tuple[int, int]]) -> Layer:
     """A layer that is not compressed: engines tell by the first bytes, and compressing would take longer than all else.
 
-    `folders` are open to everybody, and belong to that user.
+    `folders` have an owner and a mode.
     """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for name, owner in folders.items():
+        for name, (owner, mode) in folders.items():
             entry = tarfile.TarInfo(name.lstrip("/"))
-            entry.type, entry.mode, entry.uid = tarfile.DIRTYPE, 0o1777, owner
+            entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, mode, owner, owner
             archive.addfile(entry)
         for name, path in sorted(files.items()):
             entry = tarfile.TarInfo(name.lstrip("/"))

@@ -72,6 +72,7 @@ class Image:
         return _tar({**layer_files, config_name: self.config, "manifest.json": json.dumps(manifest).encode()})
 
 
+@functools.lru_cache(maxsize=16)
 def digest_of(data: bytes) -> str:
     """`sha256:…` of some bytes."""
     return "sha256:" + hashlib.sha256(data).hexdigest()

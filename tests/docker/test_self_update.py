@@ -55,7 +55,7 @@ def test_a_version_that_cannot_work_is_rolled_back_and_the_old_one_works_on(slip
     ended = slipway.end_of(slipway.ask(tag))
     assert ended.phase is Phase.ROLLED_BACK
     assert ended.reason_code == ("start_new_failed" if tag == "ends" else "health_gate_failed")
-    assert ("crashed" if tag == "ends" else "did not report within 4 seconds") in str(ended.last_error)
+    assert ("crashed" if tag == "ends" else "did not report within 8 seconds") in str(ended.last_error)
     assert (slipway.container["Id"], slipway.version) == (before, version)
     whole(slipway)
 
