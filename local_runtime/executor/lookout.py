@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.bootstrap import Services
+from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.errors import Conflict, NotFound, SlipwayError
 from chalicelib.domain.operation import Operation
@@ -130,6 +131,10 @@ class Lookout:
             return False
         except NotFound as error:
             log.warning("%s cannot be rolled back: %s", name, error)
+            row = f"{asked.operation_id}:auto-rollback"
+            services.audit.add(
+                [AuditEntry(row, ordering.clock.now(), "auto-rollback", "error", asked.identity, details=str(error))]
+            )
         return True
 
     def _run(self) -> None:

@@ -141,4 +141,6 @@ def test_without_anything_to_go_back_to_it_stays_as_it_is(scene: Scene) -> None:
     scene.api.services.backups.keep(scene.container.identity, 0)
     scene.lookout.begin(None, scene.operation, scene.container)
     assert scene.pass_time(21) is None
+    (row,) = scene.api.services.audit.newest(["local"], 9)
+    assert (row.action, row.status) == ("auto-rollback", "error")
     assert scene.rollbacks == []
