@@ -14,7 +14,7 @@ from queue import Queue
 from typing import Any
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.operation import REASONS, Operation, Phase
+from chalicelib.domain.operation import REASONS, ROLLBACK, Operation, Phase
 from tests.docker.killable_executor import Job, Life, settings
 from tests.docker.rig import EngineHost, ImageRegistry
 from tests.docker.site import CHECKED, CRASHES, Site, Subject
@@ -33,6 +33,12 @@ class Scenario:
     start: bool = True
     grace_ms: int = 0
     body: dict[str, Any] = field(default_factory=dict)
+    back: bool = False
+    """Whether that tag is what a backup remembers, by the digest it had."""
+
+    @property
+    def removes_itself(self) -> bool:
+        return bool(self.body.get("HostConfig", {}).get("AutoRemove"))
 
 
 @dataclass(frozen=True)
@@ -100,12 +106,19 @@ class Matrix:
         name = f"{scenario.name}-{next(self._numbers)}"
         try:
             subject = self.site.run(name, start=scenario.start, **scenario.body)
-            operation = self.site.ask(self.services, lane.agent, subject, scenario.tag)
+            operation = self.site.ask(self.services, lane.agent, subject, scenario.tag, **self._facts(scenario))
             lived = [lane.live(lane.job(operation.id, scenario, trouble)) for trouble in lives]
             return lived, self._wrong(scenario, lane, subject, operation)
         finally:
             self.site.remove(name)
             self.lanes.put(lane)
+
+    def _facts(self, scenario: Scenario) -> dict[str, Any]:
+        if not scenario.back:
+            return {}
+        found = self.site.registry.manifest(self.site.repository, scenario.tag)
+        digest = found.headers["Docker-Content-Digest"]
+        return {"kind": ROLLBACK, "backup_id": "remembered", "wanted_digest": digest}
 
     def _wrong(self, scenario: Scenario, lane: Lane, subject: Subject, operation: Operation) -> list[str]:
         found = []
@@ -120,13 +133,16 @@ class Matrix:
             found.append(f"it is {document['State']['Status']}")
         if self.site.data(subject.name) != subject.data:
             found.append("its data is not there")
-        if bool(document["HostConfig"]["AutoRemove"]) is not bool(scenario.body):
+        if bool(document["HostConfig"]["AutoRemove"]) is not scenario.removes_itself:
             found.append("it is no longer removed when it stops")
+        policy = scenario.body.get("HostConfig", {}).get("RestartPolicy", {}).get("Name", "no")
+        if (document["HostConfig"]["RestartPolicy"]["Name"] or "no") != policy:
+            found.append(f"it restarts by {document['HostConfig']['RestartPolicy']}")
         moved = ended.phase is Phase.SUCCEEDED
         tag = scenario.tag if moved else "1"
         if document["Config"]["Image"] != self.site.reference(tag) or f"VERSION={tag}" not in document["Config"]["Env"]:
             found.append(f"it runs {document['Config']['Image']} after {ended.phase}")
-        if (document["Id"] != subject.id) is not moved and not scenario.body:
+        if (document["Id"] != subject.id) is not moved and not scenario.removes_itself:
             found.append("it has another id than it should")
         found += _wrong_words(scenario, ended)
         if lane.left_on_disk():
@@ -135,6 +151,8 @@ class Matrix:
         expected = {"container-update", "update-applied" if moved else "update-failed"}
         if ended.phase is Phase.ROLLED_BACK:
             expected.add("rollback")
+        if scenario.back:
+            expected = {"rollback"}
         if sorted(rows) != sorted(expected):
             found.append(f"the audit says {rows}")
         backups = [one for one in self.services.backups.of(operation.identity) if one.id == operation.id]

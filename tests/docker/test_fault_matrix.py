@@ -17,8 +17,10 @@ from tests.docker.matrix import Matrix, Scenario, Trouble, matrix_on
 from tests.docker.rig import EngineHost, ImageRegistry
 
 LANES = 5
+ALWAYS = {"HostConfig": {"RestartPolicy": {"Name": "always"}}}
 SCENARIOS = (
     Scenario("update", "plain", True),
+    Scenario("back", "plain", True, body=ALWAYS, back=True),
     Scenario("rollback-rm", "crash", False, grace_ms=300, body={"HostConfig": {"AutoRemove": True}}),
 )
 TROUBLES = (("refused", 1), ("lost", 1), ("unanswered", 1), ("lost", 4))

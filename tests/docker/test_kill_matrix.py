@@ -15,10 +15,13 @@ import pytest
 from tests.docker.matrix import LANES, Matrix, Scenario, Trouble, matrix_on
 from tests.docker.rig import EngineHost, ImageRegistry
 
+ALWAYS = {"HostConfig": {"RestartPolicy": {"Name": "always"}}}
 SCENARIOS = (
     Scenario("update", "2", True),
     Scenario("rollback", "crash", False, grace_ms=400),
     Scenario("update-stopped", "plain", True, start=False),
+    Scenario("back", "plain", True, body=ALWAYS, back=True),
+    Scenario("back-in-vain", "crash", False, grace_ms=400, body=ALWAYS, back=True),
     Scenario("rollback-rm", "crash", False, grace_ms=400, body={"HostConfig": {"AutoRemove": True}}),
 )
 
