@@ -59,6 +59,11 @@ _BEFORE = {"listVulnerabilities", "getContainerVulnerabilities"}
 
 def target(route: Route) -> str:
     """The path of that operation, with ids of the stage."""
+    return route.path.format_map(ids(route)) + _QUERIES.get(route.operation_id, "")
+
+
+def ids(route: Route) -> dict[str, str]:
+    """What stands for each name in its path."""
     noun = next((one for one in _NAMES if one in route.path), "")
     kind, name = _NAMES.get(noun, ("ntfy", "one"))
     filled: dict[str, str] = {"id": WEB.id, "type": kind, "name": name, "agent": "local", "commandId": COMMAND}
@@ -66,7 +71,7 @@ def target(route: Route) -> str:
     if route.path.endswith("{agent}"):
         filled["agent"] = "nas"
     filled |= _PATHS.get(route.operation_id, {})
-    return route.path.format_map(filled) + _QUERIES.get(route.operation_id, "")
+    return {name: value for name, value in filled.items() if f"{{{name}}}" in route.path}
 
 
 def headers(route: Route) -> dict[str, str]:
