@@ -176,8 +176,8 @@ def obstacle(executor: Document, settings: Settings, watcher: WatcherSettings, *
     """
     mounts = [str(mount.get("Destination")) for mount in executor.get("Mounts") or ()]
     own_network = str((executor.get("HostConfig") or {}).get("NetworkMode")) not in ("host",)
-    started = [str(executor.get("Path") or ""), *map(str, executor.get("Args") or ())]
-    if not any("executor" in part for part in started):
+    config = executor.get("Config") or {}
+    if not any("executor" in part for part in [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]):
         return "the executor's container runs other programs as well, which its update would stop; give it its own"
     for url in (settings.dynamodb_url, settings.sqs_url):
         if url and own_network and _loopback(urlsplit(url).hostname or ""):
