@@ -20,6 +20,9 @@ LONGEST_LINE = 4 * 1024 * 1024
 LONGEST_FRAME = 64 * 1024 * 1024
 
 _HEADER = 8
+_TIME_LENGTH = len("2026-03-18T19:18:38.485902360Z")
+_SHORTEST = _TIME_LENGTH + len(" \n")
+_NEWLINE, _SPACE, _DASH, _T = b"\n", b" ", ord("-"), ord("T")
 _SYSTEM_ERROR = 3
 _NAMES = {0: STDOUT, 1: STDOUT, 2: STDERR}
 _TIME = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) "
@@ -45,12 +48,13 @@ class _Lines:
     def __init__(self, stream: str) -> None:
         self._stream = stream
         self._time = b""
-        self._held: list[bytes] = []
-        self._held_bytes = 0
+        self.open: list[bytes] = []
+        """The parts of a line that has not ended."""
+        self._open_bytes = 0
 
     def add(self, time: bytes, text: bytes, ended: bool, lines: list[LogLine]) -> None:
         """One part. It stays open only when nothing ended it and it is as long as parts get."""
-        if self._held:
+        if self.open:
             if time == self._time:
                 self._hold(text, lines)
                 if ended or len(text) < PART:
@@ -65,15 +69,15 @@ class _Lines:
 
     def flush(self, lines: list[LogLine]) -> None:
         """The line that is open ends here."""
-        if self._held:
-            lines.append(_line(self._stream, self._time, b"".join(self._held)))
-            self._held, self._held_bytes = [], 0
+        if self.open:
+            lines.append(_line(self._stream, self._time, b"".join(self.open)))
+            self.open, self._open_bytes = [], 0
 
     def _hold(self, text: bytes, lines: list[LogLine]) -> None:
-        if self._held_bytes + len(text) > LONGEST_LINE:
+        if self._open_bytes + len(text) > LONGEST_LINE:
             self.flush(lines)
-        self._held.append(text)
-        self._held_bytes += len(text)
+        self.open.append(text)
+        self._open_bytes += len(text)
 
 
 class Frames:
@@ -82,19 +86,37 @@ class Frames:
     def __init__(self) -> None:
         self._rest = b""
         self._lines = {name: _Lines(name) for name in (STDOUT, STDERR)}
+        self._kinds = [self._lines[_NAMES[kind]] for kind in sorted(_NAMES)]
 
     def feed(self, data: bytes) -> list[LogLine]:
         """The lines these bytes complete. Raises EngineRejected for what is no frame, or the engine's own complaint."""
         if self._rest:
             data = self._rest + data
         lines: list[LogLine] = []
+        open_lines, make = self._kinds, tuple.__new__
         position, size = 0, len(data)
         while size - position >= _HEADER:
             length = int.from_bytes(data[position + 4 : position + _HEADER], "big")
             kind = data[position]
+            end = position + _HEADER + length
+            # One whole line with its time: nearly every frame is, so it is taken without another look at its bytes.
+            if (
+                _SHORTEST <= length <= PART
+                and 0 < kind < _SYSTEM_ERROR
+                and data.find(_NEWLINE, position + _HEADER, end) == end - 1
+                and data.find(_SPACE, position + _HEADER, end) == position + _HEADER + _TIME_LENGTH
+                and data[position + _HEADER + 4] == _DASH
+                and data[position + _HEADER + 10] == _T
+                and not open_lines[kind].open
+            ):
+                text = data[position + _HEADER : end - 1].decode("utf-8", "replace")
+                if text[_TIME_LENGTH] == " ":
+                    time, line = text[:_TIME_LENGTH], text[_TIME_LENGTH + 1 :]
+                    lines.append(make(LogLine, (_NAMES[kind], time, line.rstrip("\r"))))
+                    position = end
+                    continue
             if kind > _SYSTEM_ERROR or length > LONGEST_FRAME:
                 raise EngineRejected(500, "the engine's log stream cannot be read: it sent something that is no frame")
-            end = position + _HEADER + length
             if end > size:
                 break
             payload = data[position + _HEADER : end]

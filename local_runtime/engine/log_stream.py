@@ -14,6 +14,7 @@ from chalicelib.ports.engine import EngineUnavailable
 from local_runtime.engine.frames import LineReader
 
 READ_SIZE = 256 * 1024
+_LONGEST_HEAD = 18
 
 
 class DockerLogStream(Iterator[Sequence[LogLine]]):
@@ -101,6 +102,16 @@ class _Chunks:
         found: list[bytes] = []
         position, size = 0, len(data)
         while position < size:
+            if not self._left:
+                # Whole chunks, which nearly all are, without the state that others need.
+                line = data.find(b"\r\n", position, position + _LONGEST_HEAD)
+                digits = data[position:line]
+                if line > 0 and digits.isalnum():
+                    end = line + 2 + int(digits, 16)
+                    if line + 2 < end <= size - 2:
+                        found.append(data[line + 2 : end])
+                        position = end + 2
+                        continue
             if self._left > 2:
                 end = min(position + self._left - 2, size)
                 found.append(data[position:end])

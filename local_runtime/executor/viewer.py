@@ -21,6 +21,7 @@ MOST_WAITING = 4 * 1024 * 1024
 MOST_AT_ONCE = 512 * 1024
 STALL_SECONDS = 10.0
 """A viewer that has taken nothing for this long, with frames waiting, is not waited for any more."""
+_STREAMS = 2
 _OPENING_SECONDS = 5.0
 """A connection is announced before it is open; until then it looks like one that is gone."""
 
@@ -63,10 +64,24 @@ class Overlap:
 
     def had(self, lines: Sequence[LogLine]) -> None:
         """These lines of the history have been sent."""
-        for stream, ts, line in lines:
-            if self._last.get(stream) != ts:
-                self._last[stream], self._same[stream] = ts, Counter()
-            self._same[stream][line] += 1
+        # From the end: only what has a stream's last time matters.
+        ends: dict[str, tuple[str, Counter[str]]] = {}
+        done: set[str] = set()
+        for stream, ts, line in reversed(lines):
+            if stream in done:
+                if len(done) == _STREAMS:
+                    break
+                continue
+            last, same = ends.setdefault(stream, (ts, Counter()))
+            if ts == last:
+                same[line] += 1
+            else:
+                done.add(stream)
+        for stream, (ts, same) in ends.items():
+            if self._last.get(stream) == ts and stream not in done:
+                self._same[stream] += same
+            else:
+                self._last[stream], self._same[stream] = ts, same
 
     def new(self, lines: Sequence[LogLine]) -> list[LogLine]:
         """Those that come after the history."""

@@ -143,3 +143,30 @@ def test_the_engines_own_complaint_is_an_error() -> None:
 def test_what_is_no_frame_is_refused() -> None:
     with pytest.raises(EngineRejected):
         Frames().feed(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize(
+    ("payload", "ts", "line"),
+    [
+        (b"2026-03-18T19:18:38.485902360Z hello\n", "2026-03-18T19:18:38.485902360Z", "hello"),
+        (b"2026-03-18T19:18:38.485902360Z hello\r\n", "2026-03-18T19:18:38.485902360Z", "hello"),
+        (b"2026-03-18T19:18:38.485902360Z \n", "2026-03-18T19:18:38.485902360Z", ""),
+        (b"2026-03-18T19:18:38.485Z a b 1 Z here\n", "2026-03-18T19:18:38.485Z", "a b 1 Z here"),
+        (b"2026-03-18T19:18:38.48590236+01:00 far\n", "2026-03-18T19:18:38.48590236+01:00", "far"),
+        (b"2026-03-18T19:18:38.485902360Z \xff\xf0\n", "2026-03-18T19:18:38.485902360Z", "\ufffd\ufffd"),
+        (b"no time at all, and thirty characters \n", "", "no time at all, and thirty characters "),
+    ],
+)
+def test_a_frame_of_one_whole_line_is_read_with_whatever_time_it_has(payload: bytes, ts: str, line: str) -> None:
+    frame = b"\x02\0\0\0" + len(payload).to_bytes(4, "big") + payload
+    assert Frames().feed(frame) == [("stderr", ts, line)]
+    slowly = Frames()
+    assert [one for byte in frame for one in slowly.feed(bytes([byte]))] == [("stderr", ts, line)]
+
+
+def test_a_short_line_of_one_stream_does_not_end_an_open_one_of_the_other() -> None:
+    time = b"2026-03-18T19:18:38.485902360Z "
+    parts = [(1, time + b"x" * PART), (2, time + b"between\n"), (1, time + b"end\n")]
+    data = b"".join(bytes([kind, 0, 0, 0]) + len(text).to_bytes(4, "big") + text for kind, text in parts)
+    found = Frames().feed(data)
+    assert [(one.stream, len(one.line)) for one in found] == [("stderr", 7), ("stdout", PART + 3)]

@@ -138,3 +138,25 @@ def test_a_viewer_that_is_dropped_keeps_nothing_waiting() -> None:
     while not recorder.closed:
         assert time.monotonic() < deadline
     assert (recorder.sent, viewer.backlog, recorder.closed) == ([], 0, [(1013, "too slow")])
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.integers(0, 4), st.sampled_from("ab"))), max_size=5
+    )
+)
+def test_what_was_had_is_remembered_the_same_in_one_batch_or_in_many(batches: list[list[tuple[str, int, str]]]) -> None:
+    lines = [[LogLine(stream, f"2026-01-01T00:00:0{ts}Z", line) for stream, ts, line in batch] for batch in batches]
+    one_by_one, at_once = Overlap(), Overlap()
+    for line in (line for batch in lines for line in batch):
+        one_by_one.had([line])
+    for batch in lines:
+        at_once.had(batch)
+    later = [
+        LogLine(name, f"2026-01-01T00:00:0{ts}Z", text)
+        for name in ("stdout", "stderr")
+        for ts in range(5)
+        for text in "aab"
+    ]
+    assert at_once.latest == one_by_one.latest
+    assert at_once.new(later) == one_by_one.new(later)
