@@ -173,6 +173,26 @@ def test_slipways_own_log_tells_of_server_and_executors(slipway: Slipway) -> Non
         assert set(json.loads(socket.recv(timeout=10))) == {"timestamp", "level", "component", "msg"}
 
 
+def test_a_cycle_is_told_to_whoever_follows_events_while_it_goes_on(slipway: Slipway) -> None:
+    container = slipway.run("watched", "sleep 1000")
+    stream = http.client.HTTPConnection(slipway.address, timeout=30)
+    stream.request("GET", "/api/v1/events/ui")
+    events = stream.getresponse()
+    assert events.readline() == b"event: dd:connected\n"
+    asking = http.client.HTTPConnection(slipway.address, timeout=60)
+    asking.request("POST", "/api/v1/containers/watch", headers={"Prefer": "respond-async"})
+    assert asking.getresponse().status == 202
+    told: list[Any] = []
+    while not any(one["running"] is False and one["lastChecked"] for one in told):
+        if events.readline() == b"event: dd:watch-progress\n":
+            told.append(json.loads(events.readline().removeprefix(b"data: ")))
+    assert told[-1]["lastChecked"] >= 1
+    assert {(one["agentName"], one["watcher"]) for one in told} == {("local", "local")}
+    stream.close()
+    asking.close()
+    slipway.remove(container)
+
+
 def _stats(slipway: Slipway, busy: dict[str, str]) -> dict[str, Any]:
     rows = slipway.json("/containers/stats")["data"]
     return {row["name"]: row for row in rows if row["id"] in busy.values()}
