@@ -86,4 +86,4 @@ def _versions(listing: Listing, backup: Backup) -> tuple[str, str]:
 
 def _digest(listing: Listing) -> str | None:
     digest = (listing.read().get("image") or {}).get("digest") or {}
-    return digest.get("value")
+    return digest.get("value") or str(digest.get("repo") or "").partition("@")[2] or None
