@@ -22,6 +22,7 @@ from chalicelib.domain.trigger import Trigger
 from chalicelib.domain.trigger_settings import read
 from chalicelib.ports.notifications import NotSent
 from chalicelib.wire.notice import content, message
+from tests.builders.certificates import make_certificate
 from tests.builders.containers import NOW, container, with_update
 from tests.integration.receivers.broker import mqtt_broker
 from tests.integration.receivers.mail import mail_receiver
@@ -311,6 +312,38 @@ def test_kafka_takes_one_record_under_the_key() -> None:
     assert (topic, key, json.loads(value)["id"]) == ("updates", b"k" * 40, WEB.id)
     assert headers == {"idempotency-key": b"k" * 40, "event": b"update-available"}
     assert b"s3cret" not in value
+
+
+LOGIN = {"authentication_type": "PLAIN", "authentication_user": "ada", "authentication_password": "sEcReT-pass"}
+
+
+def test_kafka_logs_in_behind_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, key = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with kafka_broker(password="sEcReT-pass", tls=(str(certificate), str(key))) as stream:
+        tell(trigger("kafka", brokers=f"127.0.0.1:{stream.port}", ssl="true", **LOGIN))
+    assert [json.loads(value)["id"] for _, _, value, _ in stream.records] == [WEB.id]
+    assert set(stream.logins) == {("PLAIN", b"ada\0ada\0sEcReT-pass")}
+
+
+def test_kafka_trusts_no_certificate_that_nobody_vouches_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka, "_PATIENCE", 1.0)
+    with kafka_broker(tls=tuple(map(str, make_certificate(tmp_path)))) as stream:  # type: ignore[arg-type]
+        with pytest.raises(NotSent, match=r"broker"):
+            tell(trigger("kafka", brokers=f"127.0.0.1:{stream.port}", ssl="true"))
+        assert stream.records == []
+
+
+def test_kafka_says_that_a_password_is_wrong_but_not_which(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    monkeypatch.setattr(kafka, "_PATIENCE", 1.0)
+    with kafka_broker(password="another") as stream:
+        with pytest.raises(NotSent) as caught:
+            tell(trigger("kafka", brokers=f"127.0.0.1:{stream.port}", **LOGIN))
+        assert stream.records == [] and stream.logins
+    assert "sEcReT" not in str(caught.value) + caplog.text
 
 
 def test_kafka_is_not_led_to_metadata_either() -> None:

@@ -1,8 +1,9 @@
-"""A Kafka broker of three answers: what it speaks, who leads the one partition, and that a record has been taken."""
+"""A Kafka broker of few answers: what it speaks, who leads the one partition, who may come in, what has been taken."""
 
 from __future__ import annotations
 
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +12,18 @@ from typing import Any
 
 from kafka.protocol.metadata import ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, MetadataResponse
 from kafka.protocol.producer import ProduceRequest, ProduceResponse
+from kafka.protocol.sasl import (
+    SaslAuthenticateRequest,
+    SaslAuthenticateResponse,
+    SaslHandshakeRequest,
+    SaslHandshakeResponse,
+)
 from kafka.record.memory_records import MemoryRecords
 
-_SPOKEN = ((ApiVersionsRequest, 2), (MetadataRequest, 5), (ProduceRequest, 7))
+_SPOKEN = (
+    *((ApiVersionsRequest, 2), (MetadataRequest, 5), (ProduceRequest, 7)),
+    *((SaslHandshakeRequest, 1), (SaslAuthenticateRequest, 1)),
+)
 
 
 @dataclass
@@ -22,14 +32,26 @@ class Stream:
 
     port: int = 0
     records: list[tuple[str, bytes, bytes, dict[str, bytes]]] = field(default_factory=list)
+    logins: list[tuple[str, bytes]] = field(default_factory=list)
+    """Who came in: the mechanism and what was said."""
 
 
 @contextmanager
-def kafka_broker() -> Iterator[Stream]:
-    """A broker at work."""
+def kafka_broker(*, password: str = "", tls: tuple[str, str] | None = None) -> Iterator[Stream]:
+    """A broker at work: behind TLS with that certificate and key, and behind a password for PLAIN."""
     stream = Stream()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if tls else None
+    if context is not None and tls is not None:
+        context.load_cert_chain(*tls)
 
     class Session(socketserver.StreamRequestHandler):
+        mechanism = ""
+
+        def setup(self) -> None:
+            if context is not None:
+                self.request = context.wrap_socket(self.request, server_side=True)
+            super().setup()
+
         def handle(self) -> None:
             while size := self.rfile.read(4):
                 frame = self.rfile.read(int.from_bytes(size, "big"))
@@ -45,6 +67,19 @@ def kafka_broker() -> Iterator[Stream]:
         def _answer(self, kind: Any, request: Any) -> Any:
             if kind is ApiVersionsRequest:
                 return ApiVersionsResponse(error_code=0, api_keys=_spoken(), throttle_time_ms=0)
+            if kind is SaslHandshakeRequest:
+                self.mechanism = request.mechanism
+                return SaslHandshakeResponse(error_code=0, mechanisms=["PLAIN"])
+            if kind is SaslAuthenticateRequest:
+                stream.logins.append((self.mechanism, request.auth_bytes))
+                known = request.auth_bytes.split(b"\0")[-1] == password.encode()
+                return SaslAuthenticateResponse(
+                    error_code=0 if known else 58,
+                    error_message=None if known else "Authentication failed",
+                    auth_bytes=b"",
+                    session_lifetime_ms=0,
+                )
+            assert not password or stream.logins, "nobody has logged in"
             if kind is MetadataRequest:
                 return _metadata(stream.port, [one.name for one in request.topics or ()])
             topic = request.topic_data[0]
