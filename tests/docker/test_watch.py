@@ -67,6 +67,19 @@ def test_a_newer_tag_and_a_newer_digest_are_found(watching: Executing, site: Sit
     assert rows.count("tagged") == 2, "added, and an update available"
 
 
+def test_how_registries_answer_is_reported_with_the_heartbeat(watching: Executing, site: Site) -> None:
+    site.run("timed", "1.0.0")
+    assert watching.watch().result["checked"] == 1
+    asked = sum(requests for requests, _ in watching.services.registries.responses().values())
+
+    def reported() -> bool:
+        agent = watching.services.agents.get(watching.agent)
+        counts = agent.facts["responses"].values() if agent is not None else ()
+        return sum(requests for requests, _ in counts) >= asked > 0 and all(seconds > 0 for _, seconds in counts)
+
+    wait_for(reported, 15)
+
+
 def test_what_happens_to_a_container_is_stored_within_a_second(watching: Executing, site: Site) -> None:
     made = site.run("web", "1.0.0").id
     soon(watching, "web", "running")
