@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.container import Container
+from chalicelib.domain.container import Container, Identity
+from chalicelib.domain.dependency import dependents, needs
 from chalicelib.domain.errors import SlipwayError
+from chalicelib.domain.operation import Operation
 from chalicelib.usecases.order import Ordering
 from chalicelib.usecases.update_automatically import acting, update_automatically
+from chalicelib.usecases.update_in_waves import update_in_waves
 from local_runtime.executor.window import window
 
 log = logging.getLogger(__name__)
@@ -49,6 +52,15 @@ class Automatic:
         if ready:
             self._later(lambda: self._act(ready))
 
+    def ended(self, operation: Operation) -> None:
+        """An update has ended: those that waited for it are asked for again."""
+        self._later(lambda: self._go_on(operation.identity))
+
+    def _go_on(self, ended: Identity) -> None:
+        peers = self._services.containers.of_watcher(ended.agent, ended.watcher)
+        waiting = dependents(ended, needs(peers))
+        self.checked([one for one in peers if one.identity in waiting and one.candidate is not None])
+
     def look(self, now: datetime) -> None:
         """Look again at everything that waits for a window that has opened since the last look.
 
@@ -70,8 +82,16 @@ class Automatic:
         services = self._services
         ordering = Ordering(services.agents, services.commands, services.queue, services.clock, timedelta(0))
         triggers = services.settings.triggers.triggers
-        for name in update_automatically(containers, triggers, services.own_fleet, ordering, services.operations):
-            log.info("%s is updated by its trigger", name)
+
+        def order(ready: Sequence[Container]) -> list[str]:
+            return update_automatically(ready, triggers, services.own_fleet, ordering, services.operations)
+
+        for watcher in {one.identity.watcher for one in containers}:
+            those = [one for one in containers if one.identity.watcher == watcher]
+            peers = services.containers.of_watcher(services.settings.agent, watcher)
+            now = services.clock.now()
+            for name in update_in_waves(those, peers, services.operations, services.audit, now, order):
+                log.info("%s is updated by its trigger", name)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

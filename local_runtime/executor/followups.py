@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from local_runtime.executor.companions import restart_companions
 from local_runtime.executor.compose.step import keep_in_step
 from local_runtime.executor.conclusion import Followup
 from local_runtime.executor.hooks import after_update
 from local_runtime.executor.pruning import prune
 
-FOLLOWUPS: tuple[Followup, ...] = (keep_in_step, after_update, prune)
+FOLLOWUPS: tuple[Followup, ...] = (keep_in_step, after_update, restart_companions, prune)

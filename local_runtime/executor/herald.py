@@ -82,6 +82,7 @@ class Herald:
         """The end of an operation."""
         if operation.kind == UPDATE:
             self._tell(lambda: self._notify.ended(operation, container))
+            self._automatic.ended(operation)
 
     def security_alert(self, container: Container, details: str, report: str) -> None:
         """A scan found what should alarm somebody. `report` names the finding: the same one is told once."""
