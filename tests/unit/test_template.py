@@ -58,6 +58,18 @@ def test_a_template_says(template: str, text: str) -> None:
         "name.repeat(1000000000)",
         "(" * 1000 + "1" + ")" * 1000,
         "!" * 3000 + "name",
+        "-" * 4000 + "1",
+        "9**9**9",
+        "999999999999999*999999999999999",
+        "name['__class__']",
+        "name.__class__",
+        "container.__dict__",
+        "name.encode()",
+        "name.replace(/(a+)+$/, '')",
+        "name.toUpperCase(1)",
+        "true?" * 45 + "1",
+        "1" + "+1" * 249,
+        "a" * 5000,
     ],
 )
 def test_whatever_is_not_allowed_renders_empty(expression: str) -> None:
