@@ -31,9 +31,10 @@ def prune(host: Host, operation: Operation, container: Container | None) -> None
     known = host.backups.of(operation.identity)
     dropped = known[action.backup_count :]
     if action.prune:
-        moved = operation.phase is Phase.SUCCEEDED and operation.new_container_id != operation.container_id
+        moved = operation.kind == UPDATE and operation.phase is Phase.SUCCEEDED
+        moved = moved and operation.new_container_id != operation.container_id
         shelf = _look(host, operation, {one.id for one in dropped})
-        for name in [*_forgotten(shelf, dropped), *(_older(shelf, container) if moved and operation.kind == UPDATE else ())]:
+        for name in [*_forgotten(shelf, dropped), *(_older(shelf, container) if moved else ())]:
             _remove(host, name)
     if dropped:
         # Only now: whoever dies before finds them again.
