@@ -13,6 +13,10 @@ Series = tuple[str, str, list[tuple[dict[str, str], int]]]
 """Name, what it tells, and values by labels."""
 
 
+_UNREASONED = {"rollback": "manual", "auto-rollback": "unhealthy"}
+"""Why a rollback was made that names no reason: somebody asked for it, or the container fell ill after its update."""
+
+
 def counters(tally: Mapping[Kind, int]) -> Iterator[Series]:
     """Every counter, those without a value included."""
     for name, (described, labels_of) in _COUNTERS.items():
@@ -36,7 +40,7 @@ def _trigger(kind: Kind) -> Labels:
 def _rollback(kind: Kind) -> Labels | None:
     if kind.action not in ROLLBACKS:
         return None
-    return (*_trigger(kind), ("outcome", kind.status), ("reason", kind.code or "unspecified"))
+    return (*_trigger(kind), ("outcome", kind.status), ("reason", kind.code or _UNREASONED[kind.action]))
 
 
 def _log_in(kind: Kind) -> Labels | None:

@@ -264,7 +264,7 @@ class TestMetrics:
         ]
         assert samples(text, "dd_trigger_rollback_total") == [
             'dd_trigger_rollback_total{name="local",outcome="success",reason="health_gate_failed",type="docker"} 1.0',
-            'dd_trigger_rollback_total{name="local",outcome="success",reason="unspecified",type="docker"} 1.0',
+            'dd_trigger_rollback_total{name="local",outcome="success",reason="manual",type="docker"} 1.0',
         ]
 
     def test_log_ins_and_locks_are_counted(self, fleet: Api) -> None:
