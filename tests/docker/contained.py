@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,30 @@ HEALTHY = {"Test": ["CMD", *HEALTH], "Interval": 1_000_000_000, "Timeout": 5_000
 _HOOK_SECONDS = 60
 _LAST_LINES = {"stdout": "1", "stderr": "1", "tail": "30"}
 
+_PROXY = """
+import socket, sys, threading
+def pass_on(source, target):
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+door = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    caller, _ = door.accept()
+    engine = socket.socket(socket.AF_UNIX)
+    engine.connect("/var/run/docker.sock")
+    for pair in ((caller, engine), (engine, caller)):
+        threading.Thread(target=pass_on, args=pair, daemon=True).start()
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
 
 class Contained:
     """The container `slipway`, what it is asked, and what is left on its host afterwards."""
@@ -46,8 +71,8 @@ class Contained:
         """One more version."""
         self.site.registry.push(REPOSITORY, tag, executor_image(tag, **image))
 
-    def run(self, tag: str, **settings: str) -> None:
-        """An executor as somebody who is no root, with the engine's socket, on the host's network."""
+    def run(self, tag: str, *, mounted: bool = True, **settings: str) -> None:
+        """An executor as somebody who is no root, with the engine's socket unless told, on the host's network."""
         self.host.http.post(
             "/images/create", params={"fromImage": self.site.reference(tag)}, timeout=60
         ).raise_for_status()
@@ -60,7 +85,7 @@ class Contained:
             "AWS_REGION": "us-east-1",
             "SLIPWAY_CREATE_TABLES": "true",
             "DD_UPDATE_POST_START_LIVENESS_GRACE_MS": "300",
-            "DD_UPDATE_HEALTH_GATE_SECONDS": "8",
+            "DD_UPDATE_HEALTH_GATE_SECONDS": "40",
             "DD_WATCHER_LOCAL_WATCHATSTART": "true",
             "DD_WATCHER_LOCAL_SOCKET": "/var/run/docker.sock",
         }
@@ -70,7 +95,7 @@ class Contained:
             "Labels": {"kept": "yes"},
             "HostConfig": {
                 "NetworkMode": "host",
-                "Binds": [f"{self.host.socket}:/var/run/docker.sock"],
+                "Binds": [f"{self.host.socket}:/var/run/docker.sock"] if mounted else [],
                 "GroupAdd": [str(self.host.socket.stat().st_gid)],
                 "RestartPolicy": {"Name": "unless-stopped"},
             },
@@ -79,7 +104,7 @@ class Contained:
         self.host.api("POST", f"/containers/{made['Id']}/start")
         self.wait_until_it_works()
 
-    def wait_until_it_works(self, seconds: float = 15) -> None:
+    def wait_until_it_works(self, seconds: float = 40) -> None:
         """Until it has reported since it was last started."""
         try:
             wait_for(self._works, seconds)
@@ -100,15 +125,55 @@ class Contained:
         answer = self.host.http.get(f"/containers/{NAME}/archive", params={"path": f"{DATA}/executor.id"})
         return answer.content.partition(b"\0")[0].decode() and answer.text[512:548]
 
+    @contextmanager
+    def proxied(self, tag: str) -> Iterator[str]:
+        """An executor that reaches its engine only through a container, for the length of the block: its name."""
+        name, port = "engine-proxy", free_port()
+        for version in ("proxy-1", "proxy-2"):
+            self.publish(version, entrypoint=(PYTHON, "-c", _PROXY))
+        self.host.http.post("/images/create", params={"fromImage": self.site.reference("proxy-1")}, timeout=60)
+        body = {
+            "Image": self.site.reference("proxy-1"),
+            "Cmd": [str(port)],
+            "User": "0",
+            "Labels": {"dd.update.mode": "infrastructure"},
+            "HostConfig": {"NetworkMode": "host", "Binds": [f"{self.host.socket}:/var/run/docker.sock"]},
+        }
+        made = self.host.api("POST", "/containers/create", params={"name": name}, json=body)
+        try:
+            self.host.api("POST", f"/containers/{made['Id']}/start")
+            self.site.remove(NAME)
+            self.run(tag, mounted=False, DD_WATCHER_LOCAL_HOST="127.0.0.1", DD_WATCHER_LOCAL_PORT=str(port))
+            yield name
+        finally:
+            self.site.remove(NAME, name)
+            self.run(tag)
+
+    @contextmanager
+    def impatient(self, seconds: int) -> Iterator[None]:
+        """The same version made anew, so that its deputies wait no longer than that for a report."""
+        tag = self.version
+        self.site.remove(NAME)
+        self.run(tag, DD_UPDATE_HEALTH_GATE_SECONDS=str(seconds))
+        try:
+            yield
+        finally:
+            self.site.remove(NAME)
+            self.run(tag)
+
     def ask(self, tag: str, **facts: Any) -> Operation:
         """Order a move to that tag."""
-        subject = Subject(NAME, self.container["Id"], "")
+        return self.ask_about(NAME, tag, **facts)
+
+    def ask_about(self, name: str, tag: str, **facts: Any) -> Operation:
+        """Order a move of any container here."""
+        subject = Subject(name, self.site.inspect(name)["Id"], "")
         operation = self.site.ask(self.services, AGENT, subject, tag, **facts)
         self.services.queue.wake(AGENT, operation.id)
         return operation
 
     def now(self, operation: Operation) -> Operation:
-        found = self.services.operations.get(self.identity, operation.id)
+        found = self.services.operations.get(operation.identity, operation.id)
         assert found is not None
         return found
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib.domain.command import Command, CommandKind, CommandState, about, about_operation
-from chalicelib.domain.operation import Operation, Phase
+from chalicelib.domain.container import Identity
+from chalicelib.domain.operation import ROLLBACK, Operation, Phase
 from tests.docker.contained import AGENT, NAME, Contained, contained
 from tests.docker.executor_image import PYTHON
 from tests.docker.rig import EngineHost, ImageRegistry
@@ -49,15 +50,22 @@ def test_it_comes_up_in_another_version_with_its_name_and_its_data(slipway: Cont
     whole(slipway)
 
 
-@pytest.mark.parametrize("tag", ["ends", "mute"])
-def test_a_version_that_cannot_work_is_rolled_back_and_the_old_one_works_on(slipway: Contained, tag: str) -> None:
+def test_a_version_that_ends_is_rolled_back_and_the_old_one_works_on(slipway: Contained) -> None:
     before, version = slipway.container["Id"], slipway.version
-    ended = slipway.end_of(slipway.ask(tag))
-    assert ended.phase is Phase.ROLLED_BACK
-    assert ended.reason_code == ("start_new_failed" if tag == "ends" else "health_gate_failed")
-    assert ("crashed" if tag == "ends" else "did not report within 8 seconds") in str(ended.last_error)
+    ended = slipway.end_of(slipway.ask("ends"))
+    assert (ended.phase, ended.reason_code) == (Phase.ROLLED_BACK, "start_new_failed")
     assert (slipway.container["Id"], slipway.version) == (before, version)
     whole(slipway)
+
+
+def test_a_version_that_runs_but_never_reports_is_rolled_back(slipway: Contained) -> None:
+    with slipway.impatient(2):
+        before, version = slipway.container["Id"], slipway.version
+        ended = slipway.end_of(slipway.ask("mute"))
+        assert (ended.phase, ended.reason_code) == (Phase.ROLLED_BACK, "health_gate_failed")
+        assert ended.last_error == "it runs, but did not report within 2 seconds"
+        assert (slipway.container["Id"], slipway.version) == (before, version)
+        whole(slipway)
 
 
 CUTS = (Phase.PREPARE, Phase.RENAMED, Phase.OLD_STOPPED, Phase.NEW_STARTED)
@@ -147,6 +155,31 @@ def test_what_dies_without_a_parent_is_buried(slipway: Contained) -> None:
     time.sleep(0.6)
     states = slipway.host.cli("top", NAME, "-eo", "pid,stat,args")
     assert " Z" not in states, states
+
+
+def test_it_goes_back_to_the_version_it_had_before(slipway: Contained) -> None:
+    before, tag = slipway.version, other(slipway)
+    assert slipway.end_of(slipway.ask(tag)).phase is Phase.SUCCEEDED
+    backup = slipway.services.backups.of(slipway.identity)[0]
+    assert backup.image_tag == before
+    wanted = {"wanted_digest": backup.image_digest, "wanted_image_id": backup.image_id}
+    ended = slipway.end_of(slipway.ask(before, kind=ROLLBACK, backup_id=backup.id, **wanted))
+    assert (ended.phase, ended.last_error) == (Phase.SUCCEEDED, None)
+    assert slipway.version == before
+    whole(slipway)
+
+
+def test_the_proxy_it_speaks_through_is_updated_past_it(slipway: Contained) -> None:
+    with slipway.proxied("1") as proxy:
+        old = slipway.site.inspect(proxy)["Id"]
+        slipway.wait(proxy, lambda: slipway.services.containers.get(Identity(AGENT, "local", proxy)))
+        ended = slipway.end_of(slipway.ask_about(proxy, "proxy-2"))
+        assert (ended.phase, ended.last_error) == (Phase.SUCCEEDED, None)
+        found = slipway.site.inspect(proxy)
+        assert found["Id"] == ended.new_container_id != old
+        assert found["Config"]["Image"].endswith(":proxy-2")
+        assert found["State"]["Running"]
+        whole(slipway)
 
 
 def deputy(operation: Operation) -> str:
