@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from functools import cache
+from urllib.parse import unquote
 
 from chalicelib.domain import errors
 from chalicelib.ports.services import Services
@@ -79,9 +80,9 @@ def _options(request: Request, services: Services, match: Match) -> Response:
 
 
 def _count(request: Request, services: Services) -> Headers:
-    if request.path.startswith("/api/"):
+    if _below(request, "/api/"):
         limit = guards.RateLimit("api", services.settings.rate_limit_max, guards.QUARTER_HOUR)
-    elif request.path.startswith("/auth/"):
+    elif _below(request, "/auth/"):
         limit = guards.RateLimit("auth", AUTH_REQUESTS, guards.QUARTER_HOUR)
     else:
         return ()
@@ -89,7 +90,12 @@ def _count(request: Request, services: Services) -> Headers:
 
 
 def _body_limit(request: Request) -> int:
-    return body.AUTH_LIMIT if request.path.startswith("/auth/") else body.API_LIMIT
+    return body.AUTH_LIMIT if _below(request, "/auth/") else body.API_LIMIT
+
+
+def _below(request: Request, area: str) -> bool:
+    """Whether the path leads there as rows are found: `/%61pi/` is `/api/`, and counts as such."""
+    return unquote(request.path).startswith(area)
 
 
 def _overlaid(headers: Headers, extra: Headers) -> Headers:
