@@ -24,12 +24,22 @@ class Records:
     A scan reads many containers and writes them a little later; `spoken` counts who has written about each meanwhile.
     """
 
-    def __init__(self, agent: str, watcher: str, containers: ContainerStore, audit: AuditStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        agent: str,
+        watcher: str,
+        containers: ContainerStore,
+        audit: AuditStore,
+        clock: Clock,
+        removed: Callable[[Sequence[Container]], object] = lambda _: None,
+    ) -> None:
+        """`removed` is told of containers that are gone, before their records go."""
         self._agent = agent
         self._watcher = watcher
         self._containers = containers
         self._audit = audit
         self._clock = clock
+        self._removed = removed
         self._spoken: Counter[Identity] = Counter()
         self.writing = threading.RLock()
         """Held by whoever reads and then writes."""
@@ -65,7 +75,9 @@ class Records:
         self._audit.add([self._entry(one, "container-added") for one in containers])
 
     def remove(self, containers: Sequence[Container]) -> None:
-        """Forget these, and say so."""
+        """Forget these, and say so; who dies in between says it again."""
+        if containers:
+            self._removed(containers)
         self._containers.remove([container.identity for container in containers])
         self._audit.add([self._entry(one, "container-removed") for one in containers])
 

@@ -117,7 +117,12 @@ def test_the_template_grants_the_function_its_own_tables_and_queues_only(build: 
     for statement in statements:
         assert not any("*" in action for action in _list(statement["Action"]))
         if not str(statement["Action"]).startswith(("['logs", "dynamodb:Scan")):
-            own = (":table/slipway-*", ":table/slipway-*/index/*", ":slipway-commands-*", ":${WebsocketAPI}/*/*/@connections/*")
+            own = (
+                ":table/slipway-*",
+                ":table/slipway-*/index/*",
+                ":slipway-commands-*",
+                ":${WebsocketAPI}/*/*/@connections/*",
+            )
             assert all(resource["Fn::Sub"].endswith(own) for resource in _list(statement["Resource"]))
     tables = [resource for resource in resources.values() if resource["Type"] == "AWS::DynamoDB::Table"]
     assert len(tables) >= 8
