@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -99,13 +101,15 @@ def test_a_killed_executor_leaves_no_connection_behind(door: SshDoor, engine_hos
         "Tunnel(sys.argv[1], Ssh(sys.argv[2], sys.argv[3])).open(); print('open', flush=True); time.sleep(60)"
     )
     command = [sys.executable, "-c", program, door.url(engine_host.socket), str(door.key), str(door.known_hosts)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert child.stdout is not None and child.stdout.readline() == b"open\n"
-    assert door.connections()
-    child.kill()
-    child.wait(5)
-    child.stdout.close()
-    wait_for(lambda: not door.connections(), 5)
+    # A socket's path must be short, and what a killed program leaves behind must go.
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"TMPDIR": folder}) as child,
+    ):
+        assert child.stdout is not None and child.stdout.readline() == b"open\n"
+        assert door.connections()
+        child.kill()
+        wait_for(lambda: not door.connections(), 5)
 
 
 def test_a_machine_without_ssh_is_told_what_to_install(

@@ -190,7 +190,8 @@ def test_a_service_speaks_for_its_tasks(registry: ImageRegistry, store: str, tmp
         try:
             with executing(site, store, tmp_path) as watching:
                 name = wait_for(lambda: next((one for one in site.names() if one.startswith("web.1.")), None), 20)
-                found = wait_for(lambda: watching.stored(name), 10)
+                # Its events may be older than the executor.
+                found = wait_for(lambda: watching.watch() and watching.stored(name), 20)
                 assert (found.display_name, found.wishes.group) == ("Of the service", "of the task")
         finally:
             host.api("POST", "/swarm/leave", params={"force": "1"})
