@@ -227,6 +227,21 @@ def test_a_renamed_container_answers_to_its_new_name_only(engine: Engine, contai
         engine.inspect(name)
 
 
+def test_a_restart_policy_is_changed_and_nothing_else(engine: Engine, container: str) -> None:
+    engine.start(container)
+    before = engine.inspect(container)
+    engine.set_restart(container, {"Name": "on-failure", "MaximumRetryCount": 3})
+    after = engine.inspect(container)
+    assert after["HostConfig"]["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 3}
+    assert after["Config"] == before["Config"]
+    kept = {key: value for key, value in after["HostConfig"].items() if key != "RestartPolicy"}
+    assert kept == {key: value for key, value in before["HostConfig"].items() if key != "RestartPolicy"}
+    engine.set_restart(container, {"Name": "no", "MaximumRetryCount": 0})
+    assert engine.inspect(container)["HostConfig"]["RestartPolicy"]["Name"] == "no"
+    with pytest.raises(EngineNotFound):
+        engine.set_restart("absent", {"Name": "no"})
+
+
 def test_starting_and_stopping_twice_is_no_error(engine: Engine, container: str) -> None:
     for _ in range(2):
         engine.start(container)

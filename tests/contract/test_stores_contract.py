@@ -176,6 +176,43 @@ def test_the_same_fact_stored_twice_is_stored_once(stores: Stores) -> None:
     assert stores.operations.get(stores.identity(), fact.id) == first
 
 
+def test_a_wish_for_its_end_comes_with_the_next_fact_and_takes_the_operation_from_nobody(stores: Stores) -> None:
+    operation = stores.operations.open(stores.operation())
+    assert not operation.cancel_requested
+    stores.operations.ask_for_end(operation)
+    stores.operations.ask_for_end(operation)
+    found = stores.operations.get(stores.identity(), operation.id)
+    assert found is not None and (found.cancel_requested, found.revision) == (True, operation.revision)
+    fact = operation.at(Phase.PREPARE, NOW)
+    recorded = stores.operations.record(fact)
+    assert recorded.cancel_requested
+    assert stores.operations.record(fact) == recorded
+    with pytest.raises(Stale):
+        stores.operations.ask_for_end(operation)
+
+
+def test_a_wish_ends_with_its_operation(stores: Stores) -> None:
+    operation = stores.operations.open(stores.operation(1))
+    stores.operations.ask_for_end(operation)
+    stores.operations.record(operation.at(Phase.FAILED, NOW))
+    assert not stores.operations.open(stores.operation(2)).cancel_requested
+
+
+def test_wishes_and_facts_at_once_lose_nothing(stores: Stores) -> None:
+    for number in range(5):
+        operation = stores.operations.open(stores.operation(number))
+        told = at_once(
+            lambda one=operation: stores.operations.ask_for_end(one),
+            lambda one=operation: stores.operations.record(one.at(Phase.PREPARE, NOW)),
+        )
+        found = stores.operations.get(stores.identity(), operation.id)
+        assert found is not None and found.phase is Phase.PREPARE
+        # The fact is stored in any case; the wish is, or its asker is told to look again.
+        assert sum(type(one).__name__ == "Operation" for one in told) == 1
+        assert found.cancel_requested is not any(isinstance(one, Stale) for one in told)
+        stores.operations.record(found.at(Phase.FAILED, NOW))
+
+
 def test_only_the_newest_ended_operations_are_kept(stores: Stores) -> None:
     for number in range(5):
         opened = stores.operations.open(stores.operation(number))
