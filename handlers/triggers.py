@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chalicelib.domain.fleet import Entry
-from chalicelib.domain.routing import served, with_image_set
+from chalicelib.domain.routing import served
 from chalicelib.domain.trigger import Trigger, of_agent
 from chalicelib.ports.services import Services
 from chalicelib.wire import trigger as wire
@@ -27,9 +27,5 @@ def list_bare(request: Request, services: Services) -> object:
 def _serving(entry: Entry, services: Services) -> Sequence[Trigger]:
     name = entry.listing.identity.agent
     agent = next((one for one in services.agents.all() if one.name == name), None)
-    document = entry.listing.read()
     triggers = of_agent(name, agent.facts) if agent is not None else []
-    labels = with_image_set(
-        document.get("labels") or {}, document.get("triggerInclude"), document.get("triggerExclude")
-    )
-    return sorted(served(triggers, labels), key=lambda trigger: (trigger.type, trigger.name))
+    return sorted(served(triggers, entry.listing.routing()), key=lambda trigger: (trigger.type, trigger.name))

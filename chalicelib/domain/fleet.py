@@ -40,6 +40,8 @@ class Listing:
     former_ids: tuple[str, ...]
     name_key: NameKey
     read: Callable[[], Document]
+    routing: Callable[[], Mapping[str, str]] = dict
+    """Its labels, with what an image set says of its triggers where they say nothing."""
     label_policy: Policy = NO_POLICY
     watcher_policy: Policy = NO_POLICY
 

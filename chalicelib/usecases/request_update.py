@@ -85,18 +85,11 @@ def docker_trigger(listing: Listing, agent: Agent, trigger_id: str | None = None
         if trigger_id not in known:
             raise NotFound(f"No docker trigger {trigger_id} is configured for {name}.")
         return trigger_id
-    labels = _routing_labels(listing)
+    labels = listing.routing()
     left = served(by_precedence(known.values(), labels), labels)
     if not left:
         raise NotFound(f"The labels of {name} leave no docker trigger: all are excluded, or others are included.")
     return f"{left[0].type}.{left[0].name}"
-
-
-def _routing_labels(listing: Listing) -> dict[str, str]:
-    """Its labels, with what an image set says of its triggers where the labels say nothing."""
-    document = listing.read()
-    said = {"dd.trigger.include": document.get("triggerInclude"), "dd.trigger.exclude": document.get("triggerExclude")}
-    return {**{name: value for name, value in said.items() if value}, **(document.get("labels") or {})}
 
 
 def target(reference: str, update: UpdateKind) -> Reference:

@@ -25,6 +25,7 @@ from chalicelib.domain.container import (
     Wishes,
 )
 from chalicelib.domain.fleet import Entry, Listing
+from chalicelib.domain.routing import with_image_set
 from chalicelib.domain.source import source_of
 from chalicelib.domain.standing import Standing
 from chalicelib.wire import moment, operation, policy, security
@@ -135,9 +136,14 @@ def listing(identity: Identity, stored: Json, read: Callable[[], Mapping[str, An
         former_ids=tuple(stored.get("was", ())),
         name_key=name_key(identity.name),
         read=read,
+        routing=lambda: _routing(read()),
         label_policy=policy.read_optional(stored.get("lp")),
         watcher_policy=policy.read_optional(stored.get("wp")),
     )
+
+
+def _routing(body: Mapping[str, Any]) -> Mapping[str, str]:
+    return with_image_set(body.get("labels") or {}, body.get("triggerInclude"), body.get("triggerExclude"))
 
 
 def read_container(identity: Identity, stored: Json, body: Mapping[str, Any]) -> Container:
