@@ -79,7 +79,7 @@ class OpenConnections:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        if not hmac.compare_digest(request.headers.get(SECRET_HEADER, ""), self.secret):
+        if not hmac.compare_digest(request.headers.get(SECRET_HEADER, "").encode(), self.secret.encode()):
             return Response(status_code=403)
         body = await _body(request)
         connection = self._open.get(request.path_params["id"])

@@ -147,3 +147,4 @@ def test_calls_about_connections_need_the_secret(door: Door) -> None:
     for method in ("GET", "POST", "DELETE"):
         assert door.call(method, "/@connections/any") == 403
         assert door.call(method, "/@connections/any", **{"X-Slipway-Secret": "guessed"}) == 403
+        assert door.call(method, "/@connections/any", **{"X-Slipway-Secret": "gu\u00e9ssed"}) == 403
