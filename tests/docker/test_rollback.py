@@ -102,7 +102,7 @@ def test_the_image_of_a_tag_that_has_moved_on_comes_back_under_that_tag(running:
     assert (found["Image"], found["Config"]["Image"]) == (before, site.reference("moving"))
     assert found["Config"]["Labels"]["build"] == "1"
     stored = running.stored("moved")
-    assert stored is not None and stored.image.digest.value == old
+    assert stored is not None and (stored.image.digest.repo or "").endswith(f"@{old}")
     site.remove("moved")
 
 
