@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import localstack_client.session
 import pytest
 
-from tests.builders.store_tables import all_items, create_table, key
 from tests.builders.signed import signed
+from tests.builders.store_tables import all_items, create_table, key
 from tests.store_process import KEY, ROOT, StoreProcess, running_store, until
 
 JSON_TYPE = "application/x-amz-json-1.0"
