@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from chalicelib.domain.backup import Backup
-from chalicelib.domain.command import Command, CommandState
+from chalicelib.domain.command import Command, CommandKind, CommandState
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.errors import Conflict, Stale, Unavailable
 from chalicelib.domain.operation import Operation, prune
