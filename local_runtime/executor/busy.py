@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 
-from chalicelib.domain.container import Identity
+from chalicelib.domain.container import Container, Identity
+from chalicelib.domain.labels import COMPOSE_PROJECT
 
 
 class Busy:
@@ -32,6 +34,18 @@ class Busy:
                 with self._guard:
                     self._held[identity] -= 1
                     self._changes[identity] = self._changes.get(identity, 0) + 1
+
+    def hold_project(
+        self, identity: Identity, trigger: str | None, find: Callable[[Identity], Container | None]
+    ) -> AbstractContextManager[None]:
+        """Containers of one compose project are changed one after the other by compose triggers.
+
+        No container has the name that is held, and it is always taken after a container's own, so nobody waits in a
+        circle.
+        """
+        container = find(identity) if (trigger or "").startswith("dockercompose.") else None
+        project = container.labels.get(COMPOSE_PROJECT) if container is not None else None
+        return self.hold(replace(identity, name=f"compose:{project}")) if project else nullcontext()
 
     def held(self, identity: Identity) -> bool:
         """Whether it is being changed."""

@@ -15,6 +15,7 @@ from chalicelib.ports.engine import Engine, EngineNotFound
 from chalicelib.ports.registry import RegistryError
 from local_runtime.engine.differences import differences
 from local_runtime.engine.replica import Replica, plan_replica
+from local_runtime.executor.compose.foretell import foretell
 from local_runtime.executor.host import Host
 from local_runtime.executor.inspection import inspect_optional
 
@@ -24,11 +25,7 @@ Compose = Callable[[Host, Operation, Document], Result | None]
 """What would become of the compose file of that container (inspect document); nothing when it has none."""
 
 
-def _no_compose(_host: Host, _operation: Operation, _source: Document) -> Result | None:
-    return None
-
-
-def preview(host: Host, command: Command, compose: Compose = _no_compose) -> Result:
+def preview(host: Host, command: Command, compose: Compose = foretell) -> Result:
     """What the command's update would change. Raises NotFound, Failed, EngineError or RegistryError."""
     identity, container_id = subject(command)
     source = inspect_optional(host.engine, container_id)

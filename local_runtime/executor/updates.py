@@ -54,9 +54,10 @@ class Updates:
             if operation is None:
                 raise NotFound(f"operation {operation_of(claim.command)} is not in the ledger of {identity.name}")
             if not operation.ended:
-                operation = self._entrusted(host, operation, attentive_since) or _resume(
-                    host, operation, attentive_since
-                )
+                with self._busy.hold_project(identity, operation.trigger, host.containers.get):
+                    operation = self._entrusted(host, operation, attentive_since) or _resume(
+                        host, operation, attentive_since
+                    )
             self._conclusion.of(station.watcher, host, operation)
         self._look_again(station.watcher, operation)
         if operation.reason_code == IMPOSSIBLE:

@@ -7,15 +7,18 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
 from chalicelib.domain.compose import NotEditable
+from chalicelib.domain.container import Identity
 from chalicelib.domain.errors import Failed, Unavailable
 from chalicelib.domain.operation import ROLLBACK, Operation, Phase
 from local_runtime.executor.compose import write
+from local_runtime.executor.compose.foretell import foretell
 from local_runtime.executor.compose.places import (
     Mount,
     configured_file,
@@ -272,7 +275,7 @@ def test_an_executor_that_died_before_the_file_was_changed_changes_it_in_its_nex
         raise Unavailable("the store is away as the executor dies")
 
     with monkeypatch.context() as patched:
-        patched.setattr(bench.containers, "get", die)
+        patched.setattr(bench.audit, "add", die)
         with pytest.raises(Unavailable):
             bench.perform(operation, claim := bench.claim(operation.id))
     assert bench.ended(operation).phase is Phase.SUCCEEDED and bench.file.read_bytes() == FILE
@@ -479,3 +482,44 @@ def test_a_directory_means_what_compose_would_take_there(tmp_path: Path) -> None
         (tmp_path / name).write_bytes(FILE)
         assert configured_file(str(tmp_path)) == tmp_path / name
     assert within(tmp_path / "a" / "c.yml", str(tmp_path)) and not within(tmp_path, str(tmp_path / "a"))
+
+
+def test_a_preview_tells_the_changed_line_and_writes_nothing(bench: ComposedBench) -> None:
+    bench.run_service()
+    source = bench.engine.inspect("web")
+    operation = bench.ask(trigger="dockercompose.main")
+    host = bench.host(bench.claim(operation.id))
+    told = foretell(host, operation, source)
+    assert told is not None
+    path = str(bench.file)
+    assert (told["files"], told["paths"], told["service"]) == ([path], [path], "web")
+    assert told["mutation"] == {"intent": "update-compose-service-image", "dryRun": False, "willWrite": True}
+    assert told["patch"]["path"] == path
+    lines = told["patch"]["diff"].splitlines()
+    assert lines[3:] == ["-    image: app:1   # runs", "+    image: app:2   # runs"]
+    assert bench.file.read_bytes() == FILE
+    bench.file.unlink()
+    problem = foretell(host, operation, source)
+    assert problem is not None and "is not there" in problem["problem"] and "patch" not in problem
+    assert foretell(host, replace(operation, trigger="docker.local"), source) is None
+
+
+def test_one_project_is_changed_by_one_at_a_time(bench: ComposedBench) -> None:
+    bench.run_service("web")
+    bench.run_service("job")
+    web, job = (Identity("local", "local", name) for name in ("web", "job"))
+    reached = threading.Event()
+
+    def change(trigger: str) -> None:
+        with bench.busy.hold_project(job, trigger, bench.containers.get):
+            reached.set()
+
+    with bench.busy.hold_project(web, "dockercompose.main", bench.containers.get):
+        waiting = threading.Thread(target=change, args=("dockercompose.main",))
+        waiting.start()
+        assert not reached.wait(0.1)
+        change("docker.local")
+        assert reached.is_set()
+        reached.clear()
+    waiting.join(10)
+    assert reached.is_set()

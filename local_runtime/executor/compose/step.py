@@ -115,13 +115,13 @@ def require_editable(host: Host, operation: Operation, source: Mapping[str, Any]
 
     A way back is never refused for the sake of a file.
     """
-    found = _subject(host, operation, source)
+    found = subject_of(host, operation, source)
     if found is None or operation.kind != UPDATE:
         return
     service, options = found
     try:
         change = planned(
-            service, move_of(replace(operation, bound_digest=digest), options), options, _mounts(host, operation)
+            service, move_of(replace(operation, bound_digest=digest), options), options, mounts_for(host, operation)
         )
         if change.after != change.before:
             _files(host).rehearse(change.path, change.after)
@@ -138,7 +138,7 @@ def keep_in_step(host: Host, operation: Operation, container: Container | None) 
         return
     document = inspect_optional(host.engine, operation.new_container_id)
     labels = {"Config": {"Labels": container.labels}} if container is not None else {}
-    found = _subject(host, operation, document or labels)
+    found = subject_of(host, operation, document or labels)
     if found is None:
         return
     service, options = found
@@ -164,7 +164,7 @@ def move_of(operation: Operation, options: Options) -> Move:
 
 
 def _edit(host: Host, operation: Operation, service: Service, options: Options) -> None:
-    move, mounts, files = move_of(operation, options), _mounts(host, operation), _files(host)
+    move, mounts, files = move_of(operation, options), mounts_for(host, operation), _files(host)
     path = planned(service, move, options, mounts).path
     with locked(path):
         files.mend(path)
@@ -202,7 +202,7 @@ def _follow(path: Path, found: dict[Path, None], on_the_way: set[Path]) -> None:
     found[path] = None
 
 
-def _subject(host: Host, operation: Operation, document: Mapping[str, Any]) -> tuple[Service, Options] | None:
+def subject_of(host: Host, operation: Operation, document: Mapping[str, Any]) -> tuple[Service, Options] | None:
     """The service and the trigger; nothing when either has nothing to do with compose."""
     options = options_of(host, operation) if operation.kind in (UPDATE, ROLLBACK) else None
     if options is None or options.dry_run:
@@ -222,7 +222,7 @@ def _own_labels(host: Host, document: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in labels.items() if of_image.get(name) != value}
 
 
-def _mounts(host: Host, operation: Operation) -> tuple[Mount, ...] | None:
+def mounts_for(host: Host, operation: Operation) -> tuple[Mount, ...] | None:
     """How this executor's own container sees the host; None when it runs in none of the engine's."""
     own = _ITSELF.on(operation.identity.watcher, host.engine)
     return mounts_of(host.engine.inspect(own[0])) if own else None
