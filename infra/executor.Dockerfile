@@ -9,6 +9,7 @@ RUN grep -vE '^(fastapi|httptools|mangum|moto|pydantic|pydantic-core|starlette|u
  && pip install --no-cache-dir --no-deps --target /app/site --requirement /executor.txt
 
 FROM python:3.13-slim
+RUN apt-get update && apt-get install --yes --no-install-recommends openssh-client && rm -rf /var/lib/apt/lists/*
 COPY --from=packages /app/site /app/site
 COPY chalicelib /app/chalicelib
 COPY local_runtime /app/local_runtime
