@@ -44,7 +44,7 @@ def scan(subject: str, count: int = 2) -> ScanReport:
         Vulnerability(f"CVE-{n}", "HIGH", "web", "zlib", "1", "2", "Overflow ü", "https://x.test", None, ("trivy",))
         for n in range(count)
     )
-    return ScanReport(subject, "trivy", "web:1", subject.split()[0], NOW, Summary(high=count, low=9), findings, "monday")
+    return ScanReport(subject, "trivy", "web:1", subject.split()[0], NOW, Summary(high=count, low=9), findings, "mo")
 
 
 def sbom(subject: str, size: int, format: str = SPDX) -> SbomReport:
