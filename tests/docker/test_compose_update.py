@@ -1,4 +1,4 @@
-"""A container that compose made, on a real engine: it moves and its file follows; a failed move leaves the file alone."""
+"""A container that compose made, on a real engine: it moves and its file follows; a failed move changes no file."""
 
 from __future__ import annotations
 
