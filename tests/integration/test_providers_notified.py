@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from chalicelib.adapters.notify.guarded import judged_connections
 from chalicelib.adapters.notify.sender import ProviderSender
 from chalicelib.domain.notice import Event, Message, Notice
 from chalicelib.domain.trigger import Trigger
+from chalicelib.domain.trigger_options import OPTIONS, secrets
 from chalicelib.domain.trigger_settings import read
 from chalicelib.ports.notifications import NotSent
 from chalicelib.wire.notice import content, message
@@ -386,10 +388,15 @@ SECRETS = [
     ("ntfy", {"url": "{url}", "topic": "news", "auth_user": "ada", "auth_password": "sEcReTpass"}),
     ("ifttt", {"key": "sEcReTkey123"}),
     ("discord", {"url": "{url}/api/webhooks/123456789012345678/sEcReTsEcReTsEcReTsEcReTsEcReTsEcReTsEcReT"}),
+    ("slack", {"token": "xoxb-123456789012-123456789012-sEcReTsEcReTsEcReT", "channel": "general"}),
+    ("slack", {"url": "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/sEcReTsEcReTsEcReTsEcReT"}),
+    ("googlechat", {"url": "https://chat.googleapis.com/v1/spaces/AAAA1234/messages?key=sEcReTkey123&token=sEcReT_token"}),
+    ("telegram", {"bottoken": "123456789:sEcReTsEcReTsEcReTsEcReT_sEcReTsEcRe", "chatid": "12315544"}),
+    ("pushover", {"user": "sEcReTsEcReTsEcReTsEcReTsEcReT", "token": "AgOtIfYsEcReTtOkEnsEcReTpAtHxY"}),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "options"), SECRETS, ids=[kind for kind, _ in SECRETS])
+@pytest.mark.parametrize(("kind", "options"), SECRETS, ids=[f"{kind}-{n}" for n, (kind, _) in enumerate(SECRETS)])
 def test_no_error_and_no_log_holds_a_secret(
     web: Receiver, kind: str, options: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -406,6 +413,33 @@ def test_no_error_and_no_log_holds_a_secret(
     assert held
     said = str(caught.value) + caplog.text.replace("POST", "")
     assert not [word for word in held if word in said], said
+
+
+def test_smtp_says_that_a_password_is_wrong_but_not_which(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    with mail_receiver() as mailbox:
+        mailbox.refusal = "535 5.7.8 sEcReTpass is wrong"
+        options = {"host": "127.0.0.1", "port": mailbox.port, "user": "ada", "pass": "sEcReTpass"}
+        with pytest.raises(NotSent, match=r"smtp\.one") as caught:
+            tell(trigger("smtp", **options, to="ops@example.com", **{"from": "slipway@example.com"}))
+    assert mailbox.login == "ada sEcReTpass" and mailbox.mails == []
+    said = str(caught.value) + caplog.text
+    assert "sEcReT" not in said and b64encode(b"\0ada\0sEcReTpass").decode() not in said
+
+
+def test_mqtt_says_that_a_password_is_wrong_but_not_which(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    with mqtt_broker() as broker:
+        broker.refusal = 5
+        with pytest.raises(NotSent, match=r"mqtt\.one") as caught:
+            tell(trigger("mqtt", url=f"mqtt://127.0.0.1:{broker.port}", user="ada", password="sEcReTpass"))
+    assert broker.login is not None and broker.login[2] == "sEcReTpass"
+    assert "sEcReT" not in str(caught.value) + caplog.text
+
+
+def test_every_notification_that_has_a_secret_is_looked_at() -> None:
+    elsewhere = {"smtp", "mqtt", "kafka"}
+    assert {kind for kind, _ in SECRETS} | elsewhere == {kind for kind in OPTIONS if secrets(kind)}
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ class Mailbox:
 
     port: int = 0
     login: str | None = None
+    refusal: str = ""
+    """What a login is answered with, if it is refused."""
     sender: str = ""
     recipients: list[str] = field(default_factory=list)
     mails: list[EmailMessage] = field(default_factory=list)
@@ -38,7 +40,7 @@ def mail_receiver() -> Iterator[Mailbox]:
                     self._say("250 AUTH PLAIN")
                 elif verb == "AUTH":
                     mailbox.login = base64.b64decode(line.split()[2]).decode().replace("\0", " ").strip()
-                    self._say("235 welcome")
+                    self._say(mailbox.refusal or "235 welcome")
                 elif verb == "MAIL":
                     mailbox.sender = line.split("<")[1].split(">")[0]
                     self._say("250 ok")
