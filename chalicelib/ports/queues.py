@@ -32,3 +32,7 @@ class Queue(Protocol):
     def done(self, agent: str, wake_up: WakeUp) -> None:
         """Do not deliver this message again."""
         ...
+
+    def give_back(self, agent: str, wake_up: WakeUp) -> None:
+        """Deliver this message, which is not done with, again at once, to whoever receives next."""
+        ...

@@ -227,6 +227,10 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 for wake_up in self._queue.receive(self._agent, POLL_SECONDS):
+                    if self._stopping.is_set():
+                        # Heard too late to be worked on here: it is for whoever comes next.
+                        self._queue.give_back(self._agent, wake_up)
+                        continue
                     command = self._commands.get(self._agent, wake_up.command_id)
                     if command is not None:
                         self.take(command)

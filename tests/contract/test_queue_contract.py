@@ -66,6 +66,16 @@ def test_what_was_received_is_not_received_twice_at_once(line: Line) -> None:
     assert line.received() == []
 
 
+def test_what_is_given_back_comes_again_at_once(line: Line) -> None:
+    line.queue.wake(line.agent, "command-1")
+    (wake_up,) = line.queue.receive(line.agent, 1)
+    line.queue.give_back(line.agent, wake_up)
+    (again,) = line.queue.receive(line.agent, 1)
+    assert again.command_id == "command-1"
+    line.queue.done(line.agent, again)
+    assert line.received() == []
+
+
 def test_many_messages_all_arrive(line: Line) -> None:
     for number in range(15):
         line.queue.wake(line.agent, f"command-{number}")

@@ -61,6 +61,9 @@ class FakeHost:
     def done(self, agent: str, wake_up: WakeUp) -> None:
         """Nothing to end."""
 
+    def give_back(self, agent: str, wake_up: WakeUp) -> None:
+        """Nothing to give back."""
+
     @property
     def _kinds(self) -> Mapping[CommandKind, Callable[[Command], Mapping[str, Any]]]:
         return {

@@ -43,6 +43,14 @@ class FakeQueue:
         with self._changed:
             self._taken.pop(wake_up.receipt, None)
 
+    def give_back(self, agent: str, wake_up: WakeUp) -> None:
+        self._work()
+        with self._changed:
+            if self._taken.pop(wake_up.receipt, None) is not None:
+                again = WakeUp(wake_up.command_id, str(next(self._receipts)))
+                self._lines.setdefault(agent, []).append(again)
+            self._changed.notify_all()
+
     def time_out(self) -> None:
         """Whatever was received and not done with comes again."""
         with self._changed:

@@ -413,3 +413,26 @@ def test_a_stopped_worker_takes_nothing_more_and_lets_what_runs_end(bench: Bench
     worker.take(bench.submit(2))
     settle()
     assert bench.state(2).state is CommandState.QUEUED
+
+
+def test_a_message_a_stopped_worker_still_hears_goes_to_the_next_one(bench: Bench) -> None:
+    receive, waiting, go_on, heard = bench.queue.receive, threading.Event(), threading.Event(), threading.Event()
+
+    def late(agent: str, wait_seconds: int) -> Any:
+        waiting.set()
+        go_on.wait(10)
+        found = receive(agent, wait_seconds)
+        heard.set()
+        return found
+
+    bench.queue.receive = late  # type: ignore[method-assign]
+    worker = bench.worker()
+    worker.start()
+    assert waiting.wait(10)
+    worker.stop(0)
+    bench.submit()
+    bench.queue.wake(AGENT, "command-1")
+    go_on.set()
+    assert heard.wait(10)
+    (again,) = until(lambda: receive(AGENT, 0))
+    assert again.command_id == "command-1" and bench.times() == 0

@@ -44,6 +44,11 @@ class SqsQueue:
         """Do not deliver this message again."""
         self._call(agent, lambda url: self._client.delete_message(QueueUrl=url, ReceiptHandle=wake_up.receipt))
 
+    def give_back(self, agent: str, wake_up: WakeUp) -> None:
+        """Deliver this message again at once."""
+        again = {"ReceiptHandle": wake_up.receipt, "VisibilityTimeout": 0}
+        self._call(agent, lambda url: self._client.change_message_visibility(QueueUrl=url, **again))
+
     def _call(self, agent: str, call: Any) -> Any:
         try:
             try:
