@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chalicelib.domain.audit import AuditEntry
+from chalicelib.domain.command import Command
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.errors import Stale
 from chalicelib.domain.operation import RECREATION, ROLLBACK, Operation, Phase
@@ -54,9 +55,11 @@ class Conclusion:
             except Exception as error:
                 log.warning("after the end of operation %s: %s", operation.id, error)
 
-    def note(self, identity: Identity, action: str, status: str, details: str | None = None) -> None:
-        """One row about something done to a container."""
-        self.audit.add([AuditEntry(self.clock.new_id(), self.clock.now(), action, status, identity, details=details)])
+    def note(self, identity: Identity, command: Command, status: str, details: str | None = None) -> None:
+        """One row about a command carried out on a container; one that is repeated after a crash has it already."""
+        action = f"container-{command.kind}"
+        row_id = f"{command.id}:{action}:{status}"
+        self.audit.add([AuditEntry(row_id, command.created_at, action, status, identity, details=details)])
 
     def _look(self, watcher: Watcher, operation: Operation, former: Container | None) -> Container | None:
         """Store what stands there now; what the engine refuses to show is left to the next scan."""

@@ -96,9 +96,9 @@ class Performer:
             try:
                 _VERBS[kind](host.engine, container_id)
             except Exception as error:
-                self._conclusion.note(identity, f"container-{kind}", "error", str(error))
+                self._conclusion.note(identity, claim.command, "error", str(error))
                 raise
-            self._conclusion.note(identity, f"container-{kind}", "success")
+            self._conclusion.note(identity, claim.command, "success")
             station.watcher.replaced(identity, container_id, host.containers.get(identity))
         self._later(lambda: station.watcher.refresh(container_id))
         return {"container_id": container_id}

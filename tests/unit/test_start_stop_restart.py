@@ -58,6 +58,15 @@ def test_it_ends_in_the_asked_state_from_wherever_it_began_and_is_stored_at_once
     assert told[:2] == [(f"container-{kind}", "success", WEB)] * 2
 
 
+def test_repeated_after_a_crash_it_is_told_once(bench: Bench) -> None:
+    made = bench.run("web")
+    command = Command("asked", AGENT, CommandKind.STOP, bench.clock.now(), arguments=about(WEB, made))
+    bench.commands.submit(command)
+    bench.performer.perform(bench.claim("asked"), bench.clock.now())
+    bench.performer.perform(bench.claim_again("asked"), bench.clock.now())
+    assert [row.status for row in bench.audit.entries if row.action == "container-stop"] == ["success"]
+
+
 def test_what_the_engine_refuses_is_told_with_its_words(bench: Bench) -> None:
     made = bench.run("web")
     bench.engine.fail(on="stop", error=EngineRejected(500, "cannot kill it"))
