@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chalicelib.domain.operation import Operation, Phase
+from chalicelib.domain.operation import ROLLBACK, Operation, Phase
 from chalicelib.domain.recovery import Course, Step, plan
 from local_runtime.executor.host import Host, observe
 from local_runtime.executor.ledger import record
-from local_runtime.executor.undo import carry_out, end, undo
+from local_runtime.executor.undo import carry_out, end, give_name_back, undo
 from local_runtime.executor.update import Broken, Story, update
 
 INTERRUPTED = "interrupted"
@@ -30,6 +30,8 @@ def recover(host: Host, operation: Operation, *, forgotten: bool) -> Operation:
     course = plan(operation, seen, failed=False)
     if course.course is Course.BEGIN_AGAIN:
         if forgotten:
+            if operation.kind == ROLLBACK and operation.new_image_id is not None:
+                give_name_back(host.engine, operation.container_id, operation.new_image_id)
             return record(host, operation, Phase.FAILED, reason_code=INTERRUPTED, last_error=_CAUSE)
         return update(host, replace(operation, recovered_at=None))
     if course.course is Course.RESUME_GATE:

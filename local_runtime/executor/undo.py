@@ -32,7 +32,7 @@ def undo(host: Host, operation: Operation, reason: str, cause: str) -> Operation
         if operation.old_stopped and seen.old is not None:
             restart_dependents(host.engine, operation.container_id)
     if operation.kind == ROLLBACK and seen.old is not None:
-        _give_name_back(host.engine, seen.old.id)
+        give_name_back(host.engine, seen.old.id)
     if operation is fact:
         operation = insist(host, fact)
     if seen.old is not None:
@@ -137,14 +137,18 @@ def _recreate(host: Host, operation: Operation) -> None:
         host.engine.connect(network, made, endpoint)
 
 
-def _give_name_back(engine: Engine, container: str) -> None:
-    """The container that stays goes by a name that leads to its own image, as before a rollback took it."""
+def give_name_back(engine: Engine, container: str, taken_for: str | None = None) -> None:
+    """The container that stays goes by a name that leads to its own image, as before a rollback took it.
+
+    With `taken_for`, an image id, only if the name leads to that one: whatever else moved it was not the rollback.
+    """
     document = inspect_optional(engine, container)
     if document is None:
         return
     name, image_id = str(document["Config"]["Image"]), str(document["Image"])
     with suppress(EngineNotFound):
-        if engine.image(name)["Id"] != image_id:
+        leads_to = engine.image(name)["Id"]
+        if leads_to != image_id and taken_for in (None, leads_to):
             give_name(engine, image_id, name)
 
 

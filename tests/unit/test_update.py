@@ -13,7 +13,7 @@ import pytest
 from chalicelib.config import DockerActionSettings
 from chalicelib.domain.command import LEASE
 from chalicelib.domain.errors import Failed, Stale
-from chalicelib.domain.operation import PATIENCE, Operation, Phase, original_name
+from chalicelib.domain.operation import PATIENCE, ROLLBACK, Operation, Phase, original_name
 from chalicelib.ports.engine import EngineRejected, EngineUnavailable
 from tests.builders.updates import AGENT, CHECK, Bench
 
@@ -498,6 +498,20 @@ def test_what_was_interrupted_long_ago_is_ended_but_not_begun_again(bench: Bench
     ended = fails(bench, operation)
     assert (ended.phase, ended.last_error) == (Phase.FAILED, "the executor stopped in the middle of it")
     assert version(bench) == "app:1"
+
+
+@pytest.mark.parametrize("mover", ["the rollback", "somebody else"])
+def test_a_forgotten_rollback_gives_back_the_name_it_took_and_no_other(bench: Bench, mover: str) -> None:
+    bench.run()
+    own, wanted = bench.engine.image("app:1")["Id"], bench.engine.add_image("app:0")
+    facts = {"kind": ROLLBACK, "wanted_image_id": wanted, "from_version": own, "to_version": wanted}
+    operation = bench.ask(target="app:1", **facts)
+    bench.operations.record(operation.at(Phase.PREPARE, bench.clock.now(), new_image_id=wanted))
+    moved_to = wanted if mover == "the rollback" else bench.engine.add_image("app:9")
+    bench.engine.tag(moved_to, "app:1")
+    bench.clock.sleep((PATIENCE + timedelta(seconds=1)).total_seconds())
+    assert fails(bench, operation).phase is Phase.FAILED
+    assert bench.engine.image("app:1")["Id"] == (own if mover == "the rollback" else moved_to)
 
 
 # Containers that live in another's namespace.
