@@ -49,6 +49,19 @@ def update_in_waves(
     return ordered
 
 
+def with_what_comes_before(
+    containers: Sequence[Container], peers: Sequence[Container], wanted: Callable[[Container], bool]
+) -> list[Container]:
+    """These, and before them the `wanted` ones among all they depend on, as they are stored.
+
+    A check of one container must not overtake a candidate of another that an earlier check has found.
+    """
+    direct = needs(peers)
+    named = {one.identity for one in containers}
+    above = {up for one in named for up in before(one, direct)} - named
+    return [*(one for one in peers if one.identity in above and wanted(one)), *containers]
+
+
 def _failure(container: Container | None, operations: OperationStore, now: datetime) -> Operation | None:
     """The update of it that ended badly a short while ago, while it still waits for that very candidate."""
     if container is None or container.candidate is None:

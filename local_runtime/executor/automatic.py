@@ -14,7 +14,7 @@ from chalicelib.domain.errors import SlipwayError
 from chalicelib.domain.operation import Operation
 from chalicelib.usecases.order import Ordering
 from chalicelib.usecases.update_automatically import acting, update_automatically
-from chalicelib.usecases.update_in_waves import update_in_waves
+from chalicelib.usecases.update_in_waves import update_in_waves, with_what_comes_before
 from local_runtime.executor.window import window
 
 log = logging.getLogger(__name__)
@@ -89,6 +89,7 @@ class Automatic:
         for watcher in {one.identity.watcher for one in containers}:
             those = [one for one in containers if one.identity.watcher == watcher]
             peers = services.containers.of_watcher(services.settings.agent, watcher)
+            those = with_what_comes_before(those, peers, lambda one: acting(one, triggers) is not None)
             now = services.clock.now()
             for name in update_in_waves(those, peers, services.operations, services.audit, now, order):
                 log.info("%s is updated by its trigger", name)

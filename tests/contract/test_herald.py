@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from chalicelib.domain.agent import Agent
+from chalicelib.domain.container import Container
 from chalicelib.domain.notice import Event, NoticeState, Rule
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.domain.policy import Policy
@@ -271,6 +272,49 @@ def test_a_window_that_opens_does_not_try_again_what_was_rolled_back(api_store: 
         for hour in (1, 2, 4, 2):
             automatic.look(at(api, hour))
         assert len(api.services.operations.history(WEB.identity)) == 1
+
+
+SHOP = {"DD_ACTION_DOCKER_LOCAL_AUTO": "true"}
+DB = with_update(container("db"))
+SITE = replace(with_update(container("site")), labels={"dd.depends_on": "db"})
+
+
+def updates_of(api: Api, *containers: Container) -> list[int]:
+    return [len(api.services.operations.history(one.identity)) for one in containers]
+
+
+def end_by_hand(api: Api, one: Container) -> Operation:
+    """The host carries the open update out; only the stores know of it."""
+    api.host.silent = False
+    (opened,) = api.services.operations.history(one.identity)
+    api.host.wake("local", opened.id)
+    api.host.silent = True
+    return next(found for found in api.services.operations.history(one.identity) if found.id == opened.id)
+
+
+def test_a_check_of_one_container_updates_first_what_it_depends_on_and_the_next_executor_goes_on(api_store: str) -> None:
+    with api_over(api_store, **SHOP) as api:
+        api.add(SITE, DB)
+        at(api, 12)
+        api.host.silent = True
+        Automatic(api.services, lambda work: work()).checked([SITE])
+        assert updates_of(api, DB, SITE) == [1, 0]
+        Automatic(api.services, lambda work: work()).checked([SITE])
+        assert updates_of(api, DB, SITE) == [1, 0]
+        first = end_by_hand(api, DB)
+        assert (first.phase, first.automatic) == (Phase.SUCCEEDED, True)
+        Automatic(api.services, lambda work: work()).ended(first)
+        assert updates_of(api, DB, SITE) == [1, 1]
+        assert end_by_hand(api, SITE).phase is Phase.SUCCEEDED
+
+
+def test_what_it_depends_on_is_not_waited_for_when_nothing_updates_that_by_itself(api_store: str) -> None:
+    with api_over(api_store, **SHOP) as api:
+        api.add(SITE, replace(DB, labels={"dd.action.exclude": "docker.local"}))
+        at(api, 12)
+        api.host.silent = True
+        Automatic(api.services, lambda work: work()).checked([SITE])
+        assert updates_of(api, DB, SITE) == [0, 1]
 
 
 def test_a_window_holds_no_update_back_that_somebody_asks_for(api_store: str) -> None:
