@@ -292,7 +292,7 @@ def end_by_hand(api: Api, one: Container) -> Operation:
     return next(found for found in api.services.operations.history(one.identity) if found.id == opened.id)
 
 
-def test_a_check_of_one_container_updates_first_what_it_depends_on_and_the_next_executor_goes_on(api_store: str) -> None:
+def test_a_check_of_one_updates_first_what_it_depends_on_and_the_next_executor_goes_on(api_store: str) -> None:
     with api_over(api_store, **SHOP) as api:
         api.add(SITE, DB)
         at(api, 12)
