@@ -22,6 +22,8 @@ SETTLING = timedelta(seconds=1)
 """Notices that go out together wait this long for each other."""
 FAREWELL = timedelta(seconds=5)
 """That a container is gone is told so much later: its record must be gone by then, or it is not."""
+QUIET = timedelta(hours=1)
+"""So long after an update an offer is doubted: a check begun before may have found it, and tell of it afterwards."""
 KEPT = timedelta(days=365)
 """How long a delivered notice is remembered, so that nobody is told the same again."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from chalicelib.domain.container import Container, UpdateKind
-from chalicelib.domain.labels import label
+from chalicelib.domain.labels import flag, label
 from chalicelib.domain.threshold import accepts
 from chalicelib.domain.trigger import Trigger, serving
 from chalicelib.domain.trigger_options import ACTION_TYPES
@@ -42,8 +42,10 @@ def served(triggers: Iterable[Trigger], labels: Mapping[str, str]) -> list[Trigg
 
 
 def automatic(trigger: Trigger, labels: Mapping[str, str]) -> bool:
-    """Whether it runs without being asked: always, never, or only for containers that name it."""
+    """Whether it runs without being asked: always, never, or only for containers that name it or ask for it."""
     auto = str(trigger.configuration.get("auto", "true"))
+    if auto == "onauto":
+        return flag(labels, f"{_category(trigger)}.auto") is True
     return auto == "true" or (auto == "oninclude" and listed(trigger, labels))
 
 

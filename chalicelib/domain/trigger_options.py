@@ -11,7 +11,7 @@ from chalicelib.domain.threshold import THRESHOLDS
 ACTION_TYPES = ("docker", "dockercompose", "command")
 """Types that act; all the others tell."""
 
-AUTO = ("true", "false", "oninclude")
+AUTO = ("true", "false", "oninclude", "onauto")
 MODES = ("simple", "batch", "digest", "batch+digest")
 
 SIMPLE_TITLE = "New ${container.updateKind.kind} found for container ${container.name}"
@@ -59,7 +59,7 @@ def _word(name: str, default: str | None, *words: str) -> Option:
 
 
 SHARED: tuple[Option, ...] = (
-    _word("auto", None, "true", "all", "false", "none", "oninclude"),
+    _word("auto", None, "true", "all", "false", "none", "oninclude", "onauto"),
     _number("order", 100, -100_000, 100_000),
     _word("threshold", "all", *sorted(THRESHOLDS)),
     _word("mode", "simple", *MODES),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain.container import Container, Identity
-from chalicelib.domain.notice import KEPT, LEASE, Event, Notice, key_of, mark_of, receipts_key
+from chalicelib.domain.notice import KEPT, LEASE, QUIET, Event, Notice, key_of, mark_of, receipts_key
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.notifications import Author, NotSent, Outbox, Sender
@@ -102,7 +102,13 @@ class Deliver:
             return container is not None and container.candidate is not None and mark_of(container) == notice.mark
         if notice.event is Event.UPDATE_AVAILABLE:
             applied = container.applied_at if container is not None else None
-            return applied is None or applied < notice.created_at
+            if container is None or applied is None or notice.created_at - applied > QUIET:
+                return True
+            if not notice.mark:
+                # Somebody asked for it by hand.
+                return applied < notice.created_at
+            # So soon after an update an offer counts only if a check since has found it again.
+            return applied < notice.created_at and container.candidate is not None and mark_of(container) == notice.mark
         if notice.event is Event.CONTAINER_REPORT:
             return container is not None
         return notice.event is not Event.CONTAINER_REMOVED or container is None

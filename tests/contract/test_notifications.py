@@ -385,6 +385,36 @@ def test_an_offer_that_was_taken_while_its_receiver_did_not_answer_is_not_told_a
     assert site.outbox.open("local") == []
 
 
+@pytest.mark.parametrize("once", ["true", "false"])
+def test_for_an_hour_after_an_update_only_a_later_check_offers_another(api: Api, once: str) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_once=once))
+    updated = replace(WEB, applied_at=site.clock.at, update=NO_UPDATE, candidate=None)
+    site.clock.at += timedelta(minutes=1)
+    site.scan(WEB)  # A check that had begun before the update.
+    site.containers[WEB.identity] = updated
+    assert site.send() == 0
+    assert site.outbox.open("local") == []
+    site.scan(replace(with_update(container("web"), "1.4.0"), applied_at=updated.applied_at))
+    assert site.send(timedelta(minutes=1)) == 1
+    assert site.told == [("update-available", "New tag found for container web")]
+
+
+def test_an_hour_after_an_update_an_offer_is_doubted_no_longer(api: Api) -> None:
+    site = Site(api)
+    applied = site.clock.at
+    site.clock.at += timedelta(minutes=61)
+    site.scan(replace(WEB, applied_at=applied))
+    site.containers[WEB.identity] = replace(with_update(container("web"), "1.4.0"), applied_at=applied)
+    assert site.send() == 1
+
+
+def test_a_trigger_for_those_that_ask_for_it_tells_of_no_others(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_auto="onauto"))
+    site.scan(WEB, replace(DB, labels={"dd.notification.auto": "TRUE"}))
+    site.send()
+    assert [title for _, title in site.told] == ["New tag found for container db"]
+
+
 def test_an_agent_that_comes_back_is_told_where_a_rule_asks_for_it(api: Api) -> None:
     site = Site(api)
     assert site.notify.agent_reconnected("edge", NOW) == 0
