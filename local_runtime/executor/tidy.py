@@ -11,11 +11,21 @@ from chalicelib.domain.labels import canonical_name
 from chalicelib.domain.operation import RECREATION, Operation, Phase, original_name
 from chalicelib.ports.engine import EngineError
 from local_runtime.executor.busy import Busy
+from local_runtime.executor.compose.retry import retry_edits
 from local_runtime.executor.dependents import Document, stranded
 from local_runtime.executor.host import Host
 from local_runtime.executor.undo import make_whole
 
 log = logging.getLogger(__name__)
+
+
+def put_right(host: Host, agent: str, watcher: str, busy: Busy) -> int:
+    """Bring compose files in step that could not be, and remove what is left over; how many containers are gone.
+
+    Raises EngineUnavailable.
+    """
+    retry_edits(host, agent, watcher, busy)
+    return remove_leftovers(host, agent, watcher, busy)
 
 
 def remove_leftovers(host: Host, agent: str, watcher: str, busy: Busy) -> int:

@@ -18,7 +18,7 @@ from local_runtime.executor.host import Host
 from local_runtime.executor.ledger import record
 from local_runtime.executor.recover import INTERRUPTED, recover
 from local_runtime.executor.station import Station
-from local_runtime.executor.tidy import remove_leftovers, stranded_dependents
+from local_runtime.executor.tidy import put_right, stranded_dependents
 from local_runtime.executor.update import update
 from local_runtime.executor.watcher import Watcher
 
@@ -75,7 +75,7 @@ class Updates:
         """Look after what was left on a host; how many containers were cleared away."""
         host = station.hold(claim)
         agent, watcher = station.watcher.agent, station.watcher.name
-        removed = remove_leftovers(host, agent, watcher, self._busy)
+        removed = put_right(host, agent, watcher, self._busy)
         if self._deputies is not None:
             removed += self._deputies.clear(host, agent, watcher)
         self._follow_provider(station, host)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.command import Command, CommandKind
 from chalicelib.domain.compose import NotEditable
 from chalicelib.domain.container import Identity
 from chalicelib.domain.errors import Failed, Unavailable
@@ -30,6 +31,7 @@ from local_runtime.executor.compose.places import (
 )
 from local_runtime.executor.compose.write import Files, locked
 from tests.builders.composed import FILE, MOVED, ComposedBench, labels
+from tests.builders.updates import AGENT
 
 CHANGING = {"pull", "rename", "create", "stop", "start", "remove"}
 
@@ -185,6 +187,60 @@ def test_a_disk_that_fills_up_later_is_told_of_and_leaves_the_file_whole(
     assert bench.file.read_bytes() == FILE
     ((status, details),) = bench.notes("compose-file")
     assert status == "error" and "No space left" in details
+
+
+def tidy(bench: ComposedBench) -> None:
+    bench.clock.sleep(600)
+    command = Command(bench.clock.new_id(), AGENT, CommandKind.TIDY, bench.clock.now())
+    bench.commands.submit(command)
+    bench.performer.perform(bench.claim(command.id), bench.clock.now())
+
+
+def moved_beside_its_file(bench: ComposedBench) -> Operation:
+    """An update whose file could not be changed after the commit."""
+    bench.run_service()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Files, "replace", _full)
+        ended = bench.move()
+    assert bench.file.read_bytes() == FILE
+    return ended
+
+
+def _full(*about: object, **more: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_change_that_failed_after_the_commit_is_made_when_tidying_and_once(bench: ComposedBench) -> None:
+    moved_beside_its_file(bench)
+    tidy(bench)
+    assert bench.file.read_bytes() == MOVED
+    assert [status for status, _ in bench.notes("compose-file")] == ["error", "success"]
+    bench.file.write_bytes(FILE)
+    tidy(bench)
+    assert bench.file.read_bytes() == FILE, "what somebody changed back is theirs"
+
+
+def test_a_file_that_still_cannot_be_changed_is_told_of_once(bench: ComposedBench) -> None:
+    moved_beside_its_file(bench)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Files, "replace", _full)
+        tidy(bench)
+        tidy(bench)
+    assert len(bench.notes("compose-file")) == 1
+
+
+@pytest.mark.parametrize("since", ["a day", "another container", "another operation"])
+def test_a_change_that_failed_is_not_made_when_it_is_no_longer_wanted(bench: ComposedBench, since: str) -> None:
+    ended = moved_beside_its_file(bench)
+    if since == "a day":
+        bench.clock.sleep(24 * 3600)
+    elif since == "another container":
+        bench.engine.remove(ended.new_container_id or "", force=True)
+        bench.run_service()
+    else:
+        bench.move(trigger="docker.local", target="app:2")
+    tidy(bench)
+    assert bench.file.read_bytes() == FILE
 
 
 @pytest.mark.parametrize(

@@ -234,7 +234,7 @@ def _files(host: Host) -> Files:
 
 def _note(host: Host, operation: Operation, status: str, details: str) -> None:
     entry = AuditEntry(
-        id=f"{operation.id}:compose-file",
+        id=f"{operation.id}:compose-file:{status}",
         at=operation.updated_at,
         action="compose-file",
         status=status,
