@@ -393,9 +393,15 @@ def test_trivy_in_a_container_is_the_same_trivy() -> None:
     [
         ("trivy", {"Version": "0.57.1", "VulnerabilityDB": {"Version": 2, "UpdatedAt": "2026-11-20T06:16:02Z"}},
          "2026-11-20T06:16:02Z"),
+        ("trivy", "trivy-version-0.57.json", "2026-11-20T06:16:02.486718951Z"),
+        ("trivy", {"Version": "0.57.1", "VulnerabilityDB": None}, ""),
+        ("trivy", {"Version": "0.57.1", "VulnerabilityDB": {"Version": 2, "UpdatedAt": "0001-01-01T00:00:00Z"}}, ""),
         ("trivy", {"Version": "0.57.1"}, ""),
         ("trivy", ["nothing"], ""),
         ("grype", {"schemaVersion": "v6.0.0", "built": "2026-11-20T04:10:00Z", "valid": True}, "2026-11-20T04:10:00Z"),
+        ("grype", "grype-db-status-0.85.json", "2024-11-20T01:31:24Z"),
+        ("grype", "grype-db-status-0.88.json", "2026-11-20T04:10:29Z"),
+        ("grype", {"schemaVersion": 5, "built": "0001-01-01T00:00:00Z", "error": "no database"}, ""),
         ("grype", {"status": "invalid"}, ""),
     ],
 )  # fmt: skip
@@ -403,7 +409,7 @@ def test_a_scanner_tells_the_date_of_its_database(
     tools: StandIns, scanner: str, said: object, date: str, tmp_path: Path
 ) -> None:
     (tmp_path / "said.json").write_text(json.dumps(said))
-    tools.play(scanner, {"output": str(tmp_path / "said.json")})
+    tools.play(scanner, {"output": said if isinstance(said, str) else str(tmp_path / "said.json")})
     found = made(tools, scanner).scanner
     assert found is not None
     assert [found.database() for _ in range(2)] == [date, date]

@@ -10,6 +10,8 @@ from local_runtime.executor.scanners.call import Call
 from local_runtime.executor.scanners.document import Document, inner, read, text
 
 _REMEMBERED = timedelta(minutes=5)
+_NEVER = "0001-"
+"""The zero time of Go: how both programs write that they have no database."""
 
 
 class Database:
@@ -37,6 +39,7 @@ class Database:
     def _ask(self) -> str:
         try:
             ended = self._call.once(self._arguments, {})
-            return text(self._date(inner(read(self._tool, ended.output)))) or "" if ended.code == 0 else ""
+            date = text(self._date(inner(read(self._tool, ended.output)))) or ""
+            return "" if ended.code != 0 or date.startswith(_NEVER) else date
         except ScannerError:
             return ""
