@@ -348,6 +348,21 @@ def test_kafka_says_that_a_password_is_wrong_but_not_which(
     assert "sEcReT" not in str(caught.value) + caplog.text
 
 
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_kafka_proves_a_password_without_saying_it(mechanism: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    login = LOGIN | {"authentication_type": mechanism}
+    with kafka_broker(password="sEcReT-pass") as stream:
+        tell(trigger("kafka", brokers=f"127.0.0.1:{stream.port}", **login))
+    assert [json.loads(value)["id"] for _, _, value, _ in stream.records] == [WEB.id]
+    assert {said for said, _ in stream.logins} == {mechanism}
+    assert not [said for _, said in stream.logins if b"sEcReT" in said]
+    monkeypatch.setattr(kafka, "_PATIENCE", 1.0)
+    with kafka_broker(password="another") as stream:
+        with pytest.raises(NotSent):
+            tell(trigger("kafka", brokers=f"127.0.0.1:{stream.port}", **login))
+        assert stream.records == [] and stream.logins
+
+
 def test_kafka_is_not_led_to_metadata_either() -> None:
     with pytest.raises(NotSent, match="link-local or metadata"):
         tell(trigger("kafka", brokers="127.0.0.1:9092, 169.254.169.254:9092"))

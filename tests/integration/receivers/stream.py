@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import socketserver
 import ssl
 import threading
@@ -26,6 +29,38 @@ _SPOKEN = (
 )
 
 
+HASHES = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
+
+
+class Scram:
+    """The server of one conversation of RFC 5802: its nonce and salt, then its own proof for a client's right one."""
+
+    def __init__(self, algorithm: str, password: str) -> None:
+        self._algorithm = algorithm
+        self._salted = hashlib.pbkdf2_hmac(algorithm, password.encode(), b"salt-of-it", 4096)
+        self._begun = b""
+
+    def answer(self, said: bytes) -> bytes | None:
+        """What the server says next; nothing when the proof is wrong."""
+        fields = dict(part.split(b"=", 1) for part in said.split(b",") if b"=" in part)
+        if not self._begun:
+            salt = base64.b64encode(b"salt-of-it")
+            first = b"r=" + fields[b"r"] + b"-server,s=" + salt + b",i=4096"
+            # The header before the two commas is no part of what is signed.
+            self._begun = said.split(b",", 2)[2] + b"," + first
+            return first
+        signed = self._begun + b"," + said.rpartition(b",p=")[0]
+        key = self._keyed(self._salted, b"Client Key")
+        signature = self._keyed(hashlib.new(self._algorithm, key).digest(), signed)
+        proof = bytes(one ^ other for one, other in zip(key, signature, strict=True))
+        if base64.b64encode(proof) != fields[b"p"]:
+            return None
+        return b"v=" + base64.b64encode(self._keyed(self._keyed(self._salted, b"Server Key"), signed))
+
+    def _keyed(self, key: bytes, text: bytes) -> bytes:
+        return hmac.new(key, text, self._algorithm).digest()
+
+
 @dataclass
 class Stream:
     """What was produced: (topic, key, value, headers)."""
@@ -38,7 +73,7 @@ class Stream:
 
 @contextmanager
 def kafka_broker(*, password: str = "", tls: tuple[str, str] | None = None) -> Iterator[Stream]:
-    """A broker at work: behind TLS with that certificate and key, and behind a password for PLAIN."""
+    """A broker at work: behind TLS with that certificate and key, and behind a password for PLAIN or SCRAM."""
     stream = Stream()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if tls else None
     if context is not None and tls is not None:
@@ -46,6 +81,7 @@ def kafka_broker(*, password: str = "", tls: tuple[str, str] | None = None) -> I
 
     class Session(socketserver.StreamRequestHandler):
         mechanism = ""
+        scram: Scram | None = None
 
         def setup(self) -> None:
             if context is not None:
@@ -69,14 +105,16 @@ def kafka_broker(*, password: str = "", tls: tuple[str, str] | None = None) -> I
                 return ApiVersionsResponse(error_code=0, api_keys=_spoken(), throttle_time_ms=0)
             if kind is SaslHandshakeRequest:
                 self.mechanism = request.mechanism
-                return SaslHandshakeResponse(error_code=0, mechanisms=["PLAIN"])
+                self.scram = Scram(HASHES[self.mechanism], password) if self.mechanism in HASHES else None
+                return SaslHandshakeResponse(error_code=0, mechanisms=["PLAIN", *HASHES])
             if kind is SaslAuthenticateRequest:
                 stream.logins.append((self.mechanism, request.auth_bytes))
-                known = request.auth_bytes.split(b"\0")[-1] == password.encode()
+                said = self.scram.answer(request.auth_bytes) if self.scram else b""
+                known = said is not None if self.scram else request.auth_bytes.split(b"\0")[-1] == password.encode()
                 return SaslAuthenticateResponse(
                     error_code=0 if known else 58,
                     error_message=None if known else "Authentication failed",
-                    auth_bytes=b"",
+                    auth_bytes=said or b"",
                     session_lifetime_ms=0,
                 )
             assert not password or stream.logins, "nobody has logged in"
