@@ -16,6 +16,7 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.host_name import is_loopback
 from handlers.auth import first_account
 from local_runtime.server.application import build_app
+from local_runtime.server.http_socket import HttpSocket
 from local_runtime.server.log_socket import LogSocket
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def serve(services: Services, host: str, port: int, paths: Paths | None = None) 
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=HttpSocket,
         ws=LogSocket,
         ws_per_message_deflate=False,
         log_config=None,

@@ -1,0 +1,116 @@
+"""HttpSocket: uvicorn's HTTP, with bounds on how much may come before it is a request, and on how long it may take."""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle, Transport
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+HEAD_LIMIT = 64 * 1024
+MESSAGE_LIMIT = 4 * 1024 * 1024
+"""Bytes on the wire: a body in chunks of single bytes takes six times its size."""
+REQUEST_SECONDS = 60.0
+"""How long a request may take to arrive, and a new connection to say anything."""
+LINGER_SECONDS = 1.0
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class HttpSocket(HttpToolsProtocol):
+    """The protocol of every HTTP connection of ours. Trailers count for nothing: no proxy in front has judged them."""
+
+    _in_head = True
+    _under_way = False
+    _too_large = False
+    _refused = False
+    _size = 0
+    _deadline: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless it is too much already."""
+        if self._refused:
+            return
+        if self._deadline is None:
+            self._wait()
+        super().data_received(data)
+        self._size += len(data)
+        if self._refused or self.transport.is_closing():
+            return
+        if self._in_head and self._size > HEAD_LIMIT:
+            self._refuse_head()
+        elif self._under_way and self._size > MESSAGE_LIMIT:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """A request begins: it has its time from now."""
+        super().on_message_begin()
+        self._in_head, self._under_way, self._size = True, True, 0
+        self._wait()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, but no trailer."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole; raises when it is too large, which the parser reports as it does bad requests."""
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_LIMIT:
+            self._too_large = True
+            raise _TooLarge
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._under_way, self._size = False, 0
+        self._wait_no_more()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request; one with too large a head gets 431."""
+        if self._too_large:
+            self._refuse_head()
+        else:
+            super().send_400_response(msg)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over: its new protocol keeps the time itself."""
+        self._wait_no_more()
+        super().handle_websocket_upgrade()
+
+    def _refuse_head(self) -> None:
+        # Closed at once, with more of the head still coming, the answer would be lost on its way.
+        self._refused = True
+        self.transport.write(STATUS_LINE[431] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        self._wait_no_more()
+        self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _wait(self) -> None:
+        self._wait_no_more()
+        self._deadline = self.loop.call_later(REQUEST_SECONDS, self._late)
+
+    def _wait_no_more(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        self._deadline = None
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if self.flow.read_paused or (answering and not self._under_way):
+            # It is we who take the time: what comes behind a request that is being answered is not read meanwhile.
+            self._wait()
+        elif not self.transport.is_closing():
+            self.transport.abort()
