@@ -22,6 +22,7 @@ SECURITY: Headers = (
 )
 TRANSPORT: Headers = (("Strict-Transport-Security", "max-age=31536000; includeSubDomains"),)
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_WITH_THE_BROWSER = frozenset({"anonymous", "basic"})
 
 _READABLE = (
     "Content-Disposition, ETag, Location, RateLimit-Limit, RateLimit-Policy, RateLimit-Remaining, RateLimit-Reset, "
@@ -55,13 +56,14 @@ def preflight(request: Request, settings: Settings) -> Headers:
 def same_origin(request: Request, services: Services) -> None:
     """Raise Forbidden when another site's page is behind a request that changes something with borrowed rights.
 
-    Rights are borrowed when they come with the browser, not with the page: a cookie, or an open (anonymous) server.
+    Rights are borrowed when they come with the browser, not with the page: a cookie, an open (anonymous) server, or a
+    password that the browser once asked for and now adds to whatever it sends here.
     Requests without a cookie and without any sign of a browser, such as curl's, pass.
     """
     if request.method in SAFE:
         return
     has_cookie = "cookie" in request.headers
-    if not has_cookie and (request.caller is None or request.caller.scheme != "anonymous"):
+    if not has_cookie and (request.caller is None or request.caller.scheme not in _WITH_THE_BROWSER):
         return
     if not has_cookie and _allowed_origin(request, services.settings) is not None:
         return

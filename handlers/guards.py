@@ -11,6 +11,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 from chalicelib.domain.errors import Forbidden, NotFound, TooMany, Unauthenticated, Unconfirmed
+from chalicelib.domain.host_name import split_port
 from chalicelib.domain.lockout import LockoutRule
 from chalicelib.ports.services import Services
 from chalicelib.usecases.authenticate import Credentials, Doorkeeper, authenticate
@@ -232,9 +233,9 @@ def limit_key(request: Request, services: Services) -> str:
 
 
 def network(address: str) -> str:
-    """The address; of IPv6 its /56, which is what one customer has."""
+    """The address, without the port some proxies write behind it; of IPv6 its /56, which is what one customer has."""
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(split_port(address)[0].partition("%")[0])
     except ValueError:
         return address
     if isinstance(parsed, ipaddress.IPv6Address):

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.domain.account import Account
 from chalicelib.domain.errors import Forbidden, Unauthenticated
+from chalicelib.domain.token import Token, digest
 from handlers.dispatch import dispatch, table
 from handlers.guards import allowed, network
 from handlers.http import Caller, Request, Response
@@ -174,7 +175,19 @@ class TestOtherSites:
 
     def test_reading_and_requests_without_a_cookie_are_free(self) -> None:
         assert answered(request("GET", THING, cookie="a=b", origin="https://evil.test")).status == 200
-        assert answered(request("POST", "/api/v1/act", origin="https://evil.test")).status == 200
+        assert answered(request("POST", "/api/v1/act")).status == 200
+
+    @pytest.mark.parametrize(
+        "sent", [{"origin": "https://evil.test"}, {"origin": "null"}, {"sec_fetch_site": "cross-site"}]
+    )
+    def test_a_password_that_the_browser_remembers_does_not_act_for_another_site(self, sent: dict[str, str]) -> None:
+        assert answered(request("POST", "/api/v1/act", **sent)).status == 403
+
+    def test_a_token_that_a_page_sends_itself_acts_wherever_the_page_is_from(self) -> None:
+        services = FakeServices()
+        services.tokens.add(Token(digest("slw_x"), "card", "ada", "basic", ("act",), "slw_…", NOON))
+        sent = {"authorization": "Bearer slw_x", "origin": "https://cards.test", "sec_fetch_site": "cross-site"}
+        assert answered(request("POST", "/api/v1/act", **sent), services).status == 200
 
     def test_an_open_server_does_not_act_for_other_sites_either(self) -> None:
         services = FakeServices(FakeSettings(anonymous=True))
@@ -303,6 +316,8 @@ class TestRateLimits:
         ("192.0.2.1", "192.0.2.1"),
         ("2001:db8:1:2ff:3::4", "2001:db8:1:200::/56"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:40123", "192.0.2.1"),
+        ("[2001:db8:1:2ff:3::4]:40123", "2001:db8:1:200::/56"),
         ("fe80::1%eth0", "fe80::/56"),
         ("unknown", "unknown"),
         ("", ""),
