@@ -65,7 +65,9 @@ def make_whole(host: Host, operation: Operation) -> tuple[Plan, Observed]:
             return (replace(course, end=Phase.ROLLED_BACK) if undone else course), seen
         acted = True
         trouble = carry_out(host, operation, seen, course)
-    if blind is not None or (trouble is not None and trouble.transient):
+    if blind is not None:
+        raise blind
+    if trouble is not None and trouble.transient:
         raise trouble
     problem = f"the rollback failed: {trouble or 'the host keeps changing'}"
     return replace(course, end=Phase.ROLLBACK_FAILED, problem=problem), seen

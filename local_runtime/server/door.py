@@ -120,7 +120,7 @@ def request_of(scope: Scope, body: bytes, *, trust_proxy: bool) -> Request:
     """The neutral request; `X-Forwarded-*` counts only behind a proxy we are told to trust."""
     headers = joined((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
     client = scope["client"][0] if scope.get("client") else ""
-    scheme, host = scope["scheme"], headers.get("host", "")
+    scheme, host = str(scope["scheme"]), headers.get("host", "")
     if trust_proxy:
         # The nearest proxy appends: only the last address is its own word.
         client = headers.get("x-forwarded-for", client).rpartition(",")[2].strip()
