@@ -350,7 +350,8 @@ class Services:
             retries={"mode": "standard", "max_attempts": 3},
             parameter_validation=False,
         )
-        access_key, secret_key = self.settings.access_key or (None, None)
+        key = self.settings.access_key if url == self.settings.dynamodb_url else self.settings.queue_key
+        access_key, secret_key = key or (None, None)
         return botocore.session.get_session().create_client(
             service,
             config=config,

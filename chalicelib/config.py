@@ -57,7 +57,9 @@ class Settings:
     dynamodb_url: str | None = None
     sqs_url: str | None = None
     access_key: tuple[str, str] | None = None
-    """Id and secret for the store and the queue; absent means botocore's own chain of credentials."""
+    """Id and secret for the store, and for a queue at the same address; absent means botocore's own chain."""
+    queue_key: tuple[str, str] | None = None
+    """The same for a queue that is elsewhere."""
     table_prefix: str = "slipway-"
     queue_prefix: str = "slipway-"
     create_tables: bool = False
@@ -110,24 +112,29 @@ class Settings:
     """Components that were skipped because their settings are wrong, one sentence each."""
 
 
+_SERVICES = ("DYNAMODB", "SQS")
+
+
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of this environment; a bad component is skipped and named. Raises BadSetting for the rest."""
     reader = Reader(os.environ if environment is None else environment)
     on_lambda = "AWS_LAMBDA_FUNCTION_NAME" in reader.environment
     defaults = Settings()
     problems: list[str] = []
+    store, queue = (reader.get(f"AWS_ENDPOINT_URL_{one}") or reader.get("AWS_ENDPOINT_URL") for one in _SERVICES)
     return Settings(
         agent=reader.name("SLIPWAY_AGENT", defaults.agent),
         host=reader.text("DD_SERVER_HOST", defaults.host),
         port=reader.number("DD_SERVER_PORT", defaults.port, 0, 65535),
         data=Path(reader.text("SLIPWAY_DATA", str(defaults.data))),
         region=reader.text("AWS_REGION", reader.text("AWS_DEFAULT_REGION", defaults.region)),
-        dynamodb_url=reader.get("AWS_ENDPOINT_URL_DYNAMODB") or reader.get("AWS_ENDPOINT_URL"),
-        sqs_url=reader.get("AWS_ENDPOINT_URL_SQS") or reader.get("AWS_ENDPOINT_URL"),
-        access_key=_access_key(reader),
+        dynamodb_url=store,
+        sqs_url=queue,
+        access_key=_access_key(reader, store),
+        queue_key=_access_key(reader, queue),
         table_prefix=reader.text("SLIPWAY_TABLE_PREFIX", defaults.table_prefix),
         queue_prefix=reader.text("SLIPWAY_QUEUE_PREFIX", defaults.queue_prefix),
-        create_tables=reader.flag("SLIPWAY_CREATE_TABLES", not on_lambda and _is_local(reader)),
+        create_tables=reader.flag("SLIPWAY_CREATE_TABLES", not on_lambda and _is_local(store)),
         log_level=reader.one_of("DD_LOG_LEVEL", ("trace", "debug", "info", "warn", "error"), defaults.log_level),
         anonymous=reader.flag("DD_ANONYMOUS_AUTH_CONFIRM", False),
         basic_users=_basic_users(reader),
@@ -223,21 +230,23 @@ def _docker_action(reader: Reader, name: str, prefix: str) -> DockerActionSettin
     )
 
 
-def _is_local(reader: Reader) -> bool:
-    """Whether the store is an emulator on this machine, whose tables are ours to make."""
-    url = reader.get("AWS_ENDPOINT_URL_DYNAMODB") or reader.get("AWS_ENDPOINT_URL") or ""
-    return bool(re.match(r"https?://(127\.|localhost\b|\[::1\])", url))
+def _is_local(url: str | None) -> bool:
+    """Whether that is an emulator on this machine, whose tables are ours to make."""
+    return bool(re.match(r"https?://(127\.|localhost\b|\[::1\])", url or ""))
 
 
-def _access_key(reader: Reader) -> tuple[str, str] | None:
-    """Our own store's key where it is given. Emulators check none, but no request is signed without one."""
+def _access_key(reader: Reader, url: str | None) -> tuple[str, str] | None:
+    """Our own store's key at its address alone. Emulators check none, but no request is signed without one."""
     key = reader.get("SLIPWAY_STORE_KEY")
     if key:
         name, colon, secret = key.strip().partition(":")
         if not (name and colon and secret):
             raise BadSetting("SLIPWAY_STORE_KEY must be the line id:secret of the store's own store.key")
-        return name, secret
-    if not _is_local(reader):
+        addresses = ("AWS_ENDPOINT_URL", *(f"AWS_ENDPOINT_URL_{one}" for one in _SERVICES))
+        own = next((found for one in addresses if (found := reader.get(one))), None)
+        if url == own:
+            return name, secret
+    if not _is_local(url):
         return None
     return reader.text("AWS_ACCESS_KEY_ID", "test"), reader.text("AWS_SECRET_ACCESS_KEY", "test")
 
