@@ -560,6 +560,15 @@ def test_a_preview_tells_the_changed_line_and_writes_nothing(bench: ComposedBenc
     assert foretell(host, replace(operation, trigger="docker.local"), source) is None
 
 
+def test_a_preview_keeps_to_itself_what_else_a_line_says(bench: ComposedBench) -> None:
+    bench.file.write_bytes(b"services: {web: {environment: {KEY: s3cret}, image: 'app:1'}}\n")
+    bench.run_service()
+    operation = bench.ask(trigger="dockercompose.main")
+    told = foretell(bench.host(bench.claim(operation.id)), operation, bench.engine.inspect("web"))
+    assert told is not None
+    assert told["patch"]["diff"].splitlines()[3:] == ["-… app:1 …", "+… app:2 …"]
+
+
 def test_one_project_is_changed_by_one_at_a_time(bench: ComposedBench) -> None:
     bench.run_service("web")
     bench.run_service("job")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from chalicelib.domain.compose import NotEditable
 from chalicelib.domain.operation import Operation
 from local_runtime.executor.compose.step import Change, mounts_for, move_of, planned, subject_of
 from local_runtime.executor.host import Host
+
+_ONLY_AN_IMAGE = re.compile(r"""\s*["']?image["']?\s*:""")
 
 
 def foretell(host: Host, operation: Operation, source: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -38,7 +41,10 @@ def _mutation(writes: bool) -> dict[str, Any]:
 
 
 def _patch(change: Change) -> dict[str, Any]:
-    """The changed line alone: those around it may hold secrets."""
+    """The changed line alone, and of one that says more than an image only that: whatever is around may be secret."""
     before, after = (one.decode().splitlines() for one in (change.before, change.after))
-    lines = difflib.unified_diff(before, after, str(change.path), str(change.path), n=0, lineterm="")
-    return {"path": str(change.path), "format": "unified", "diff": "\n".join(lines)}
+    lines = list(difflib.unified_diff(before, after, str(change.path), str(change.path), n=0, lineterm=""))
+    head, lines = lines[:3], lines[3:]
+    images = {"-": change.old, "+": change.new}
+    shown = [one if _ONLY_AN_IMAGE.match(one[1:]) else f"{one[0]}… {images[one[0]]} …" for one in lines]
+    return {"path": str(change.path), "format": "unified", "diff": "\n".join([*head, *shown])}
