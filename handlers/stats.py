@@ -10,14 +10,14 @@ from chalicelib.domain.fleet import Entry
 from chalicelib.domain.stats import HEARTBEAT, Sample, is_fresh
 from chalicelib.ports.services import Services
 from chalicelib.usecases.order import Ordering
-from chalicelib.usecases.read_stats import keep_sampled, read_fleet, read_one
+from chalicelib.usecases.read_stats import fresh_fleet, keep_sampled, read_fleet, read_one
 from chalicelib.wire import stats as wire
 from handlers.containers import find
 from handlers.hosts import ordering
 from handlers.http import Request, Response
 
 FIRST_SAMPLE = timedelta(seconds=4)
-"""How long the first reader waits for the first sample."""
+"""How long the first reader waits for the first sample: what is there by then is the answer."""
 LOOK_SECONDS = 1.0
 RETRY_MS = 1000
 _NEVER = datetime.fromtimestamp(0, UTC)
@@ -30,10 +30,12 @@ def list_stats(request: Request, services: Services) -> object:
     interval = _interval(services)
     agents = sorted({entry.listing.identity.agent for entry in entries})
     read = {agent: read_fleet(agent, services.samples, orders, interval) for agent in agents}
+    until = services.clock.now() + orders.patience
     for agent, (_, command) in read.items():
         if command is not None:
-            orders.wait(command)
-            read[agent] = services.samples.fleet(agent).latest, None
+            # All agents sample at the same time, so one patience is for all of them.
+            replace(orders, patience=max(timedelta(0), until - services.clock.now())).wait(command)
+            read[agent] = fresh_fleet(agent, services.samples, services.clock.now(), interval), None
     return {"data": [_row(entry, read[entry.listing.identity.agent][0].get(_key(entry))) for entry in entries]}
 
 

@@ -30,8 +30,17 @@ def read_fleet(
     armed = samples.fleet(agent)
     command = keep_sampled(agent, None, armed.until, samples, ordering, interval)
     now = ordering.clock.now()
-    fresh = {key: one for key, one in armed.latest.items() if is_fresh(one, now, interval)}
+    fresh = _fresh(armed.latest, now, interval)
     return fresh, command if not fresh else None
+
+
+def fresh_fleet(agent: str, samples: SampleStore, now: datetime, interval: timedelta) -> Mapping[str, Sample]:
+    """The latest samples of an agent's containers by key, without those of long ago."""
+    return _fresh(samples.fleet(agent).latest, now, interval)
+
+
+def _fresh(latest: Mapping[str, Sample], now: datetime, interval: timedelta) -> Mapping[str, Sample]:
+    return {key: one for key, one in latest.items() if is_fresh(one, now, interval)}
 
 
 def keep_sampled(

@@ -8,25 +8,35 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
 
 from chalicelib.config import WatcherSettings
 from chalicelib.domain.container import Identity
 from chalicelib.domain.errors import SlipwayError
 from chalicelib.domain.labels import canonical_name, flag
 from chalicelib.domain.operation import original_name
-from chalicelib.domain.stats import Reading, Sample, sample
+from chalicelib.domain.stats import Reading, Sample, is_fresh, sample
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import Engine, EngineError
 from chalicelib.ports.observation import SampleStore
 
 log = logging.getLogger(__name__)
 
-_PARALLEL = 16
+_PARALLEL = 64
+"""An engine that cannot give one reading alone takes up to two seconds over it, and most of that it waits."""
+_FEW = 16
+"""So many new containers are measured over the engine's own second; of more, we take two readings ourselves."""
+_APART = 1.0
+"""Seconds between those two."""
+_PART = 1.0
+"""After so many seconds what has been sampled is shown, while the rest is still being sampled."""
 _TROUBLE_PAUSE = 5.0
 
 Place = tuple[WatcherSettings, Engine]
+Item = tuple[Identity, tuple[Engine, str]]
+First = tuple[Reading | None, float]
+"""A reading, and by `time.monotonic` when it was taken."""
 
 
 class Sampler:
@@ -50,6 +60,8 @@ class Sampler:
         self._readings: dict[Identity, tuple[str, Reading]] = {}
         self._rings: dict[Identity, deque[Sample]] = {}
         self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="sample")
+        # First readings are waited for in the pool above, so they need one of their own.
+        self._firsts = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="first-sample")
         self._keeping = threading.Lock()
         self._begun = -math.inf
         self._wanted = threading.Event()
@@ -65,6 +77,7 @@ class Sampler:
         """Sample no more."""
         self._stopping.set()
         self._wanted.set()
+        self._firsts.shutdown(wait=False, cancel_futures=True)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def wake(self) -> None:
@@ -93,19 +106,40 @@ class Sampler:
         """Sample these, and what was found to be running of them."""
         self._begun = time.monotonic()
         found = self._running(None if everything else keys)
-        sampled = dict(one for one in self._pool.map(self._one, found.items()) if one is not None)
-        now = self._clock.now()
-        for identity, one in sampled.items():
-            with self._keeping:
-                ring = self._ring(identity)
-                if not ring or ring[-1].at < one.at:
-                    ring.append(one)
-                history = list(ring)
-            if identity.key in keys:
-                self._samples.put(identity, history, now)
-        if everything:
-            self._samples.put_fleet(self._agent, {identity.key: one for identity, one in sampled.items()}, now)
+        latest: dict[str, Sample] = {}
+        waiting = self._begin(found)
+        while waiting and not self._stopping.is_set():
+            ended, waiting = wait(waiting, _PART)
+            now = self._clock.now()
+            for identity, one in (task.result() or (None, None) for task in ended):
+                if identity is not None and one is not None:
+                    latest[identity.key] = one
+                    self._keep(identity, one, now if identity.key in keys else None)
+            if everything and (ended or not waiting):
+                self._samples.put_fleet(self._agent, self._latest(found, latest) if waiting else latest, now)
         return found
+
+    def _begin(self, found: Mapping[Identity, tuple[Engine, str]]) -> set[Future[tuple[Identity, Sample] | None]]:
+        """Sampling under way. First readings come before all else, and their waits pass together."""
+        new = [item for item in found.items() if self._before(item) is None]
+        firsts = {item[0]: self._firsts.submit(self._read, item) for item in new} if len(new) > _FEW else {}
+        return {self._pool.submit(self._one, item, firsts.get(item[0])) for item in found.items()}
+
+    def _keep(self, identity: Identity, one: Sample, now: datetime | None) -> None:
+        with self._keeping:
+            ring = self._ring(identity)
+            if not ring or ring[-1].at < one.at:
+                ring.append(one)
+            history = list(ring)
+        if now is not None:
+            self._samples.put(identity, history, now)
+
+    def _latest(self, found: Mapping[Identity, object], sampled: Mapping[str, Sample]) -> dict[str, Sample]:
+        """What has been sampled so far, and of the others what was the last before, where that is no old story."""
+        now = self._clock.now()
+        with self._keeping:
+            before = {one.key: self._rings[one][-1] for one in found if self._rings.get(one)}
+        return {key: one for key, one in before.items() if is_fresh(one, now, self._interval)} | dict(sampled)
 
     def _running(self, keys: set[str] | None) -> Mapping[Identity, tuple[Engine, str]]:
         found: dict[Identity, tuple[Engine, str]] = {}
@@ -125,18 +159,37 @@ class Sampler:
                     found[identity] = engine, summary["Id"]
         return found
 
-    def _one(self, item: tuple[Identity, tuple[Engine, str]]) -> tuple[Identity, Sample] | None:
+    def _one(self, item: Item, first: Future[First] | None) -> tuple[Identity, Sample] | None:
         identity, (engine, container_id) = item
-        known_id, before = self._readings.get(identity, ("", None))
-        if known_id != container_id or (before and self._clock.now() - before.at > 3 * self._interval):
-            before = None
+        before = self._before(item)
         try:
+            if first is not None:
+                before, taken = first.result()
+                if before is None or before.earlier_cpu is not None:
+                    return self._sampled(item, before, None)
+                self._stopping.wait(taken + _APART - time.monotonic())
             reading = engine.stats(container_id, at_once=before is not None)
         except EngineError as error:
             log.info("%s cannot be sampled: %s", identity.name, error)
             return None
+        return self._sampled(item, reading, before)
+
+    def _read(self, item: Item) -> First:
+        _, (engine, container_id) = item
+        return engine.stats(container_id, at_once=True), time.monotonic()
+
+    def _before(self, item: Item) -> Reading | None:
+        """The reading before, unless it is of another container or of long ago."""
+        identity, (_, container_id) = item
+        known_id, before = self._readings.get(identity, ("", None))
+        if known_id != container_id or (before and self._clock.now() - before.at > 3 * self._interval):
+            return None
+        return before
+
+    def _sampled(self, item: Item, reading: Reading | None, before: Reading | None) -> tuple[Identity, Sample] | None:
         if reading is None:
             return None
+        identity, (_, container_id) = item
         self._readings[identity] = container_id, reading
         return identity, sample(reading, before)
 
