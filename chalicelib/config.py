@@ -112,16 +112,14 @@ class Settings:
     """Components that were skipped because their settings are wrong, one sentence each."""
 
 
-_SERVICES = ("DYNAMODB", "SQS")
-
-
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of this environment; a bad component is skipped and named. Raises BadSetting for the rest."""
     reader = Reader(os.environ if environment is None else environment)
     on_lambda = "AWS_LAMBDA_FUNCTION_NAME" in reader.environment
     defaults = Settings()
     problems: list[str] = []
-    store, queue = (reader.get(f"AWS_ENDPOINT_URL_{one}") or reader.get("AWS_ENDPOINT_URL") for one in _SERVICES)
+    store = reader.get("AWS_ENDPOINT_URL_DYNAMODB") or reader.get("AWS_ENDPOINT_URL")
+    queue = reader.get("AWS_ENDPOINT_URL_SQS") or reader.get("AWS_ENDPOINT_URL")
     return Settings(
         agent=reader.name("SLIPWAY_AGENT", defaults.agent),
         host=reader.text("DD_SERVER_HOST", defaults.host),
@@ -242,7 +240,7 @@ def _access_key(reader: Reader, url: str | None) -> tuple[str, str] | None:
         name, colon, secret = key.strip().partition(":")
         if not (name and colon and secret):
             raise BadSetting("SLIPWAY_STORE_KEY must be the line id:secret of the store's own store.key")
-        addresses = ("AWS_ENDPOINT_URL", *(f"AWS_ENDPOINT_URL_{one}" for one in _SERVICES))
+        addresses = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS")
         own = next((found for one in addresses if (found := reader.get(one))), None)
         if url == own:
             return name, secret
