@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from chalicelib import VERSION
 from chalicelib.domain.container import LOCAL_AGENT
@@ -118,21 +119,17 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     on_lambda = "AWS_LAMBDA_FUNCTION_NAME" in reader.environment
     defaults = Settings()
     problems: list[str] = []
-    store = reader.get("AWS_ENDPOINT_URL_DYNAMODB") or reader.get("AWS_ENDPOINT_URL")
-    queue = reader.get("AWS_ENDPOINT_URL_SQS") or reader.get("AWS_ENDPOINT_URL")
+    store = _store(reader)
     return Settings(
         agent=reader.name("SLIPWAY_AGENT", defaults.agent),
         host=reader.text("DD_SERVER_HOST", defaults.host),
         port=reader.number("DD_SERVER_PORT", defaults.port, 0, 65535),
         data=Path(reader.text("SLIPWAY_DATA", str(defaults.data))),
         region=reader.text("AWS_REGION", reader.text("AWS_DEFAULT_REGION", defaults.region)),
-        dynamodb_url=store,
-        sqs_url=queue,
-        access_key=_access_key(reader, store),
-        queue_key=_access_key(reader, queue),
+        **store,
         table_prefix=reader.text("SLIPWAY_TABLE_PREFIX", defaults.table_prefix),
         queue_prefix=reader.text("SLIPWAY_QUEUE_PREFIX", defaults.queue_prefix),
-        create_tables=reader.flag("SLIPWAY_CREATE_TABLES", not on_lambda and _is_local(store)),
+        create_tables=reader.flag("SLIPWAY_CREATE_TABLES", not on_lambda and _is_local(store["dynamodb_url"])),
         log_level=reader.one_of("DD_LOG_LEVEL", ("trace", "debug", "info", "warn", "error"), defaults.log_level),
         anonymous=reader.flag("DD_ANONYMOUS_AUTH_CONFIRM", False),
         basic_users=_basic_users(reader),
@@ -226,6 +223,14 @@ def _docker_action(reader: Reader, name: str, prefix: str) -> DockerActionSettin
         dry_run=reader.flag(f"{prefix}DRYRUN", False),
         backup_count=reader.number(f"{prefix}BACKUPCOUNT", 3, 1, 100),
     )
+
+
+def _store(reader: Reader) -> dict[str, Any]:
+    """Where the store and the queue are, and the key for each."""
+    store = reader.get("AWS_ENDPOINT_URL_DYNAMODB") or reader.get("AWS_ENDPOINT_URL")
+    queue = reader.get("AWS_ENDPOINT_URL_SQS") or reader.get("AWS_ENDPOINT_URL")
+    keys = {"access_key": _access_key(reader, store), "queue_key": _access_key(reader, queue)}
+    return {"dynamodb_url": store, "sqs_url": queue, **keys}
 
 
 def _is_local(url: str | None) -> bool:
