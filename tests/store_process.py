@@ -35,7 +35,7 @@ class StoreProcess:
         self.data = data
         self._options = options
         self._port = port
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (data / "store.key").exists():
             (data / "store.key").write_text(":".join(KEY))
         self._start()
