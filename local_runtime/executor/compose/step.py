@@ -132,13 +132,12 @@ def require_editable(host: Host, operation: Operation, source: Mapping[str, Any]
         raise Failed(f"The container is not touched: {why}") from why
 
 
-def keep_in_step(host: Host, operation: Operation, container: Container | None) -> None:
+def keep_in_step(host: Host, operation: Operation, _container: Container | None) -> None:
     """Once the move is committed, let the file say what runs. Told again, it finds nothing left to do."""
     if operation.phase is not Phase.SUCCEEDED or not operation.committed:
         return
     document = inspect_optional(host.engine, operation.new_container_id)
-    labels = {"Config": {"Labels": container.labels}} if container is not None else {}
-    found = subject_of(host, operation, document or labels)
+    found = subject_of(host, operation, document) if document is not None else None
     if found is None:
         return
     service, options = found
@@ -212,12 +211,15 @@ def subject_of(host: Host, operation: Operation, document: Mapping[str, Any]) ->
 
 
 def _own_labels(host: Host, document: Mapping[str, Any]) -> dict[str, str]:
-    """What whoever made the container put on it: a label that came with its image must not lead to a file."""
+    """What whoever made the container put on it: a label that came with its image must not lead to a file.
+
+    Without the image nobody can tell the two apart, so then it is none.
+    """
     labels = (document.get("Config") or {}).get("Labels") or {}
     try:
-        image = host.engine.image(document["Image"]) if "Image" in document else {}
+        image = host.engine.image(document["Image"])
     except EngineNotFound:
-        image = {}
+        return {}
     of_image = (image.get("Config") or {}).get("Labels") or {}
     return {name: value for name, value in labels.items() if of_image.get(name) != value}
 
