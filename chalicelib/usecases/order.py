@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib.domain.agent import Agent
-from chalicelib.domain.command import Command, CommandKind, CommandState
+from chalicelib.domain.command import Command, CommandKind, CommandState, about_operation
 from chalicelib.domain.errors import Failed, Unavailable
+from chalicelib.domain.operation import Operation
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.queues import Queue
 from chalicelib.ports.stores import AgentStore, CommandStore
@@ -45,6 +46,15 @@ class Ordering:
         self.commands.submit(command)
         self._wake(command)
         return command
+
+    def order_operation(self, operation: Operation) -> Command:
+        """The command that carries out this operation; they share their id."""
+        return self.order(
+            operation.identity.agent,
+            CommandKind.UPDATE,
+            about_operation(operation.identity, operation.container_id, operation.id),
+            command_id=operation.id,
+        )
 
     def wait(self, command: Command) -> Command:
         """The command as it stands when it has ended, or when patience has.

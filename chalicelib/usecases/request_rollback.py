@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chalicelib.domain.backup import Backup
-from chalicelib.domain.command import Command, CommandKind, about_operation
+from chalicelib.domain.command import Command
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.fleet import Entry, Listing
 from chalicelib.domain.operation import ROLLBACK, Operation
@@ -53,12 +53,7 @@ def request_rollback(
             automatic=automatic,
         )
     )
-    command = ordering.order(
-        listing.identity.agent,
-        CommandKind.UPDATE,
-        about_operation(listing.identity, listing.id, operation.id),
-        command_id=operation.id,
-    )
+    command = ordering.order_operation(operation)
     return command, backup
 
 

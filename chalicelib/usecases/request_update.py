@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from chalicelib.domain.agent import Agent
-from chalicelib.domain.command import Command, CommandKind, about_operation
+from chalicelib.domain.command import Command
 from chalicelib.domain.compose_routing import by_precedence
 from chalicelib.domain.container import UpdateKind
 from chalicelib.domain.errors import Conflict, Invalid, NotFound
@@ -64,12 +64,7 @@ def request_update(
             automatic=automatic,
         )
     )
-    return ordering.order(
-        listing.identity.agent,
-        CommandKind.UPDATE,
-        about_operation(listing.identity, listing.id, operation.id),
-        command_id=operation.id,
-    )
+    return ordering.order_operation(operation)
 
 
 def docker_trigger(listing: Listing, agent: Agent, trigger_id: str | None = None) -> str:

@@ -13,7 +13,7 @@ from chalicelib.domain.reference import Reference, choose_reference, own_digest
 from chalicelib.ports.engine import EngineNotFound
 from local_runtime.engine.replica import Replica, plan_replica
 from local_runtime.executor.host import Host
-from local_runtime.executor.inspection import inspect_optional
+from local_runtime.executor.inspection import image_or_nothing, inspect_optional, require_same_platform
 from local_runtime.executor.remembered import remembered
 
 Document = Mapping[str, Any]
@@ -57,12 +57,11 @@ def prepare(host: Host, operation: Operation) -> Prepared:
     Raises Failed, Invalid, EngineError or RegistryError; the container has not been touched.
     """
     source = _source(host, operation)
-    old_image = _image_or_nothing(host, source["Image"])
-    before = _image_or_nothing(host, operation.target_image or "").get("Id")
+    # Where the engine has lost it, everything of the container is kept.
+    old_image = image_or_nothing(host.engine, source["Image"])
+    before = image_or_nothing(host.engine, operation.target_image or "").get("Id")
     reference, new_image = _target(host, operation, source)
-    for part in ("Os", "Architecture"):
-        if old_image.get(part) and new_image.get(part) != old_image[part]:
-            raise Failed(f"{reference} is for {new_image.get(part)}, but {old_image[part]} is needed.")
+    require_same_platform(old_image, new_image, reference)
     if operation.kind not in (RECREATION, ROLLBACK) and new_image["Id"] != source["Image"]:
         host.gatekeeper.require_safe(operation, host.engine, reference, new_image, before)
     info = host.engine.info()
@@ -148,7 +147,8 @@ def _pulled(host: Host, operation: Operation) -> str:
 def _same_image(host: Host, source: Document) -> str:
     """The reference the container was made from while that still leads to its image, else the image's id."""
     configured = str(source["Config"]["Image"])
-    return configured if _image_or_nothing(host, configured).get("Id") == source["Image"] else str(source["Image"])
+    leads_there = image_or_nothing(host.engine, configured).get("Id") == source["Image"]
+    return configured if leads_there else str(source["Image"])
 
 
 def _backup(operation: Operation, prepared: Prepared) -> Backup:
@@ -168,14 +168,6 @@ def _backup(operation: Operation, prepared: Prepared) -> Backup:
         image_id=source["Image"],
         trigger=operation.trigger or "",
     )
-
-
-def _image_or_nothing(host: Host, image: str) -> Document:
-    """The image's document; empty when the engine has lost it, and then everything of the container is kept."""
-    try:
-        return host.engine.image(image)
-    except EngineNotFound:
-        return {}
 
 
 def _name_of(host: Host, operation: Operation, container: str) -> str | None:

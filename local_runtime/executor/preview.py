@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from chalicelib.domain.command import Command, subject
 from chalicelib.domain.container import Platform
-from chalicelib.domain.errors import Failed, NotFound
+from chalicelib.domain.errors import NotFound
 from chalicelib.domain.operation import Operation
 from chalicelib.domain.reference import Reference
-from chalicelib.ports.engine import Engine, EngineNotFound
 from chalicelib.ports.registry import RegistryError
 from local_runtime.engine.differences import differences
 from local_runtime.engine.replica import Replica, plan_replica
 from local_runtime.executor.compose.foretell import foretell
 from local_runtime.executor.host import Host
-from local_runtime.executor.inspection import inspect_optional
+from local_runtime.executor.inspection import image_or_nothing, inspect_optional, require_same_platform
 
 Document = Mapping[str, Any]
 Result = Mapping[str, Any]
@@ -31,15 +31,14 @@ def preview(host: Host, command: Command, compose: Compose = foretell) -> Result
     source = inspect_optional(host.engine, container_id)
     if source is None:
         raise NotFound(f"{identity.name} is gone from its host")
-    old_image = _image_or_nothing(host.engine, source["Image"])
+    old_image = image_or_nothing(host.engine, source["Image"])
     operation = _operation(command)
     new_image = _target(host, operation, source, old_image)
-    for part in ("Os", "Architecture"):
-        if old_image.get(part) and new_image.get(part) != old_image[part]:
-            raise Failed(f"{operation.target_image} is for {new_image.get(part)}, but {old_image[part]} is needed.")
+    require_same_platform(old_image, new_image, operation.target_image or "")
     was = old_image or {"Id": source["Image"]}
-    before = _plan(host, operation, source, old_image, was, str(source["Config"]["Image"]))
-    after = _plan(host, operation, source, old_image, new_image, operation.target_image or "")
+    planned = _planner(host, operation, source, old_image)
+    before = planned(was, image=str(source["Config"]["Image"]))
+    after = planned(new_image, image=operation.target_image or "")
     found = {
         "is_running": bool(source["State"].get("Running")),
         "networks": sorted(source["NetworkSettings"].get("Networks") or {}),
@@ -75,7 +74,7 @@ def _target(host: Host, operation: Operation, source: Document, old_image: Docum
     try:
         image_id, document = host.registries.cycle().config(wanted, platform)
     except RegistryError:
-        here = _image_or_nothing(host.engine, wanted.familiar)
+        here = image_or_nothing(host.engine, wanted.familiar)
         newer_elsewhere = operation.from_version != operation.to_version and here.get("Id") == source["Image"]
         if not here or newer_elsewhere:
             raise
@@ -88,24 +87,15 @@ def _target(host: Host, operation: Operation, source: Document, old_image: Docum
     }
 
 
-def _plan(
-    host: Host, operation: Operation, source: Document, old_image: Document, new_image: Document, image: str
-) -> Replica:
+def _planner(host: Host, operation: Operation, source: Document, old_image: Document) -> Callable[..., Replica]:
+    """The plan of a copy on any image; what the engine says of itself is asked once."""
     info = host.engine.info()
-    return plan_replica(
+    return partial(
+        plan_replica,
         source,
         old_image,
-        new_image,
         name=operation.identity.name,
-        image=image,
         api_version=host.engine.api_version(),
         default_runtime=info.get("DefaultRuntime"),
         host_name=info.get("Name"),
     )
-
-
-def _image_or_nothing(engine: Engine, image: str) -> Document:
-    try:
-        return engine.image(image)
-    except EngineNotFound:
-        return {}
