@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
+
+from tests.fakes.form_door import answering
 
 CLIENT, SECRET = "slipway", "a client's secret"
 
@@ -76,30 +75,5 @@ class FakeProvider:
 def running_provider() -> Iterator[FakeProvider]:
     """A provider on a free port."""
     provider = FakeProvider()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            length = int(self.headers.get("content-length", "0"))
-            form = {name: values[0] for name, values in parse_qs(self.rfile.read(length).decode()).items()}
-            status, fields = provider.answer(self.path, form, self.headers.get("authorization", ""))
-            body = json.dumps(fields).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_POST = do_GET
-
-        def log_message(self, *_args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        provider.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield provider
-        finally:
-            server.shutdown()
-            thread.join(10)
+    with answering(lambda *request: provider.answer(*request)) as provider.url:
+        yield provider

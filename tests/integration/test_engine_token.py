@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 
@@ -19,6 +15,7 @@ from chalicelib.config import load
 from chalicelib.ports.engine import Engine, EngineUnavailable
 from chalicelib.settings_watchers import WatcherSettings
 from local_runtime.executor.station import connect
+from tests.fakes.form_door import answering
 
 VERSION = {"Version": "20.10", "ApiVersion": "1.41"}
 SECRET = "a:secret"
@@ -74,33 +71,8 @@ def place() -> Iterator[Place]:
 @contextmanager
 def serving() -> Iterator[Place]:
     made = Place()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            length = int(self.headers.get("content-length", "0"))
-            form = {name: values[0] for name, values in parse_qs(self.rfile.read(length).decode()).items()}
-            status, told = made.serve(self.path, form, self.headers.get("authorization", ""))
-            body = json.dumps(told).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_POST = do_GET
-
-        def log_message(self, *_: object) -> None:
-            """Silence."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        made.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
-            yield made
-        finally:
-            server.shutdown()
-            thread.join(10)
+    with answering(lambda *request: made.serve(*request)) as made.url:
+        yield made
 
 
 def watcher(place: Place, **variables: str) -> WatcherSettings:
