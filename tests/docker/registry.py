@@ -134,6 +134,12 @@ class ImageRegistry:
         """Deletes a manifest and every tag that points to it."""
         self.http.delete(f"/v2/{repository}/manifests/{digest}").raise_for_status()
 
+    def delete_image(self, repository: str, digest: str) -> None:
+        """Deletes a manifest and its configuration: an engine that still holds the manifest cannot pull it either."""
+        config = self.manifest(repository, digest).json()["config"]["digest"]
+        self.delete(repository, digest)
+        self.http.delete(f"/v2/{repository}/blobs/{config}").raise_for_status()
+
     def access_log(self) -> list[Access]:
         """Every request answered so far, oldest first, the rig's own included."""
         lines = self._log.read_text(errors="replace").splitlines()

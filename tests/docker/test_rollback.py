@@ -114,7 +114,7 @@ def test_a_tag_that_has_moved_on_is_not_taken_for_the_old_image(running: Executi
     assert running.update(subject, "lost", to_version=new).phase is Phase.SUCCEEDED
     (backup,) = backups(running, subject)
     site.host.api("DELETE", f"/images/{before}", params={"force": "1"})
-    site.registry.delete(site.repository, old)
+    site.registry.delete_image(site.repository, old)
     here = site.inspect("gone")
     ended = roll_back(running, subject, backup)
     assert (ended.phase, ended.reached) == (Phase.FAILED, Phase.PREPARE)
