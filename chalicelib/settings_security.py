@@ -116,6 +116,7 @@ def read_security(reader: Reader, cron: Callable[[str, str], str]) -> SecuritySe
         cosign=ToolSettings(
             _words(reader.text("DD_SECURITY_COSIGN_COMMAND", "cosign")),
             reader.number("DD_SECURITY_COSIGN_TIMEOUT", 60_000, 100, 7_200_000) / 1000,
+            _words(reader.text("DD_SECURITY_COSIGN_ARGS", "")),
         ),
         cosign_key=reader.get("DD_SECURITY_COSIGN_KEY") or None,
         cosign_identity=reader.get("DD_SECURITY_COSIGN_IDENTITY") or None,

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import RegistryAuth
 from chalicelib.ports.scanner import ScannerError, Subject
-from local_runtime.executor.scanners.document import text
 from local_runtime.executor.scanners.process import Finished, Launch
 
 COOL_DOWN = timedelta(minutes=15)
@@ -18,12 +17,18 @@ GRACE_SECONDS = 30.0
 """How much longer than its own limit a tool may live."""
 _RETRY_PAUSE = 2.0
 _COMPLAINT_SHOWN = 400
+_BEGINNING_SHOWN = 150
 _REFERENCE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")
 _TRANSIENT = re.compile(
     r"toomanyrequests|too many requests|timed? ?out|deadline exceeded|connection (?:reset|refused)|unexpected EOF"
     r"|no such host|temporary failure|bad gateway|service unavailable|cache may be in use|status code:? 5\d\d",
     re.IGNORECASE,
 )
+_IN_PASSING = re.compile(
+    r"^(?:\S+[ \t]+)?(?:TRACE|DEBUG|INFO|WARN)\b.*$|^WARNING: .*$|^(?:main\.go:\d+: )?error during command execution: .*$",
+    re.MULTILINE,
+)
+"""What tools say beside their errors; cosign says its error a second time."""
 _NO_DATABASE = re.compile(
     r"vulnerability DB|DB error|database download|vulnerability database|vulnerability db|java DB", re.IGNORECASE
 )
@@ -64,10 +69,12 @@ class Call:
             outcome = self.once(arguments, environment, secrets)
             if outcome.code == 0:
                 return outcome.output
-            if _NO_DATABASE.search(outcome.complaint):
+            # Grype warns of a database it could not renew, whatever else it fails of.
+            error = errors_of(outcome.complaint)
+            if _NO_DATABASE.search(error):
                 self._rest(outcome)
                 break
-            if attempt == 1 and _TRANSIENT.search(outcome.complaint):
+            if attempt == 1 and _TRANSIENT.search(error):
                 self._clock.sleep(_RETRY_PAUSE)
                 continue
             break
@@ -92,8 +99,20 @@ class Call:
         self._illness = self._sentence(outcome)
 
     def _sentence(self, outcome: Finished) -> str:
-        complaint = text(outcome.complaint.strip()[-_COMPLAINT_SHOWN:], _COMPLAINT_SHOWN) or "it said nothing"
-        return f"{self._program[0]} ended with code {outcome.code}: {complaint}"
+        return f"{self._program[0]} ended with code {outcome.code}: {shown(outcome.complaint)}"
+
+
+def errors_of(complaint: str) -> str:
+    """What a tool complained of, without its warnings and its notes; all of it when it said nothing else."""
+    return _IN_PASSING.sub("", complaint).strip() or complaint.strip()
+
+
+def shown(complaint: str) -> str:
+    """A tool's errors in one short line: the beginning of a long one, which says what failed, and its end."""
+    said = " ".join(errors_of(complaint).split())
+    if len(said) > _COMPLAINT_SHOWN:
+        said = f"{said[:_BEGINNING_SHOWN]} … {said[_BEGINNING_SHOWN + 3 - _COMPLAINT_SHOWN :]}"
+    return said or "it said nothing"
 
 
 def safe(reference: str) -> str:

@@ -6,33 +6,42 @@ import base64
 import json
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from chalicelib.domain.reference import HUB
 from chalicelib.ports.scanner import ScannerError, Subject, Verification
-from local_runtime.executor.scanners.call import Call, ToolFailed, safe, secrets_of
-from local_runtime.executor.scanners.document import NoReport, text
+from local_runtime.executor.scanners.call import Call, ToolFailed, errors_of, safe, secrets_of, shown
+from local_runtime.executor.scanners.document import NoReport
 
 _HUB_KEY = "https://index.docker.io/v1/"
 _UNSIGNED = re.compile(
     r"no matching (?:signatures|attestations)|no signatures|verification failed|invalid signature"
-    r"|none of the expected identities|no matching certificate",
+    r"|none of the expected identities|no matching certificate|no valid bundles",
     re.IGNORECASE,
 )
+_UNSIGNED_CODES = frozenset({10, 12, 13})
+"""Exit codes of Cosign 2: no signature, no matching one, none with a certificate. 11 is an image that is not there."""
 
 
 class Cosign:
     """The binary: with a key, or keyless by the identity and issuer of the signer's certificate."""
 
     def __init__(
-        self, call: Call, *, key: str | None = None, identity: str | None = None, issuer: str | None = None
+        self,
+        call: Call,
+        *,
+        key: str | None = None,
+        identity: str | None = None,
+        issuer: str | None = None,
+        extra: Sequence[str] = (),
     ) -> None:
         self._call = call
         self.keyless = key is None
         options = {"--key": key, "--certificate-identity": identity, "--certificate-oidc-issuer": issuer}
         self._options = [part for option, value in options.items() if value for part in (option, value)]
+        self._options += extra
 
     def verify(self, subject: Subject) -> Verification:
         """The valid signatures of an image. Raises ScannerError when that cannot be told."""
@@ -41,11 +50,11 @@ class Cosign:
         arguments = ["verify", "--output", "json", *self._options, safe(subject.reference)]
         with _docker_config(subject) as environment:
             outcome = self._call.once(arguments, environment, secrets_of(subject.auth))
-        complaint = text(outcome.complaint[-400:], 400) or "it said nothing"
+        complaint = shown(outcome.complaint)
         if outcome.code == 0:
             count = count_signatures(outcome.output)
             return Verification(count, None if count else "it has no signature")
-        if _UNSIGNED.search(outcome.complaint):
+        if outcome.code in _UNSIGNED_CODES or _UNSIGNED.search(errors_of(outcome.complaint)):
             return Verification(0, complaint)
         raise ToolFailed(f"cosign ended with code {outcome.code}: {complaint}")
 

@@ -24,7 +24,8 @@ class Grype:
 
     def scan(self, subject: Subject) -> Sequence[Vulnerability]:
         """Everything Grype finds. Raises ScannerError."""
-        arguments = ["--quiet", "--output", "json", "--platform", platform_of(subject), *self._extra, source(subject)]
+        # Not --quiet: that silences errors too.
+        arguments = ["--output", "json", "--platform", platform_of(subject), *self._extra, source(subject)]
         found = parse(self._call.output(arguments, registry_environment(subject, "GRYPE"), secrets_of(subject.auth)))
         # The tool may have fetched a newer database first.
         self._database.forget()

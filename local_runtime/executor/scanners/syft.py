@@ -24,7 +24,8 @@ class Syft:
 
     def make(self, subject: Subject, format: str) -> bytes:
         """A bill of materials, as JSON text. Raises ScannerError."""
-        arguments = ["--quiet", "--output", _FORMATS[format], "--platform", platform_of(subject), *self._extra]
+        # Not --quiet: that silences errors too.
+        arguments = ["--output", _FORMATS[format], "--platform", platform_of(subject), *self._extra]
         output = self._call.output(
             [*arguments, source(subject)], registry_environment(subject, "SYFT"), secrets_of(subject.auth)
         )

@@ -37,6 +37,7 @@ def instruments(settings: SecuritySettings, data: Path, clock: Clock, in_contain
         key=settings.cosign_key,
         identity=settings.cosign_identity,
         issuer=settings.cosign_issuer,
+        extra=settings.cosign.arguments,
     )
     return Instruments(scanners[settings.scanner], cosign if settings.verify_signatures else None, maker)
 
