@@ -28,12 +28,16 @@ KEY = "test", "test"
 CLIENT = Config(retries={"max_attempts": 0, "mode": "standard"}, max_pool_connections=50, read_timeout=30)
 
 
+# Tests whose clock stands still write items that have long expired by the store's own clock.
+UNSWEPT = "--sweep-seconds", "86400"
+
+
 class StoreProcess:
-    """A running store. `url` and `pid` change on `restart`, the data stays."""
+    """A running store, which sweeps only when `options` say so. `url` and `pid` change on `restart`, the data stays."""
 
     def __init__(self, data: Path, *options: str, port: int = 0):
         self.data = data
-        self._options = options
+        self._options = UNSWEPT + options
         self._port = port
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (data / "store.key").exists():
