@@ -79,7 +79,7 @@ class ImageRegistry:
     def push(self, repository: str, tag: str | None, made: Image) -> str:
         """Pushes an image: its digest."""
         for blob in (made.config, *(layer.gzip for layer in made.layers)):
-            self._push_blob(repository, blob)
+            self.push_blob(repository, blob)
         media_type, manifest = made.manifest()
         return self.put_manifest(repository, tag, media_type, manifest)
 
@@ -150,7 +150,8 @@ class ImageRegistry:
         """The requests after `mark`, a length of `access_log()` taken earlier."""
         return self.access_log()[mark:]
 
-    def _push_blob(self, repository: str, blob: bytes) -> None:
+    def push_blob(self, repository: str, blob: bytes) -> None:
+        """Stores bytes under their digest, once."""
         digest = digest_of(blob)
         if self.http.head(f"/v2/{repository}/blobs/{digest}").status_code == 200:
             return
@@ -167,7 +168,7 @@ class ImageRegistry:
     def _attestation(self, repository: str, subject: str) -> dict[str, Any]:
         config, layer = b"{}", json.dumps({"subject": subject}).encode()
         for blob in (config, layer):
-            self._push_blob(repository, blob)
+            self.push_blob(repository, blob)
         document = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
