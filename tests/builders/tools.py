@@ -1,4 +1,7 @@
-"""Scanners that are not there: programs that note how they are called and replay documents of the real ones."""
+"""Scanners that are not there: programs that note how they are called and replay documents.
+
+Which of them the real programs wrote, and which were written after their formats: tests/data/scanners/ORIGIN.md.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,10 @@ class StandIns:
         return str(self.folder / name)
 
     def play(self, name: str, *scenes: dict[str, Any]) -> None:
-        """What a program does from now on; `output` names a file of tests/data/scanners."""
+        """What a program does from now on; `output` and `complaint` name files of tests/data/scanners."""
         self._scenes[name] = [
-            scene | ({"output": str(DOCUMENTS / scene["output"])} if "output" in scene else {}) for scene in scenes
+            {key: str(DOCUMENTS / value) if key in ("output", "complaint") else value for key, value in scene.items()}
+            for scene in scenes
         ]
         self._write()
 

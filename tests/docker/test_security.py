@@ -244,14 +244,14 @@ def test_a_relative_gate_lets_pass_what_is_no_worse(opened: Open, old: str, new:
 def test_an_unsigned_candidate_is_not_moved_to(opened: Open) -> None:
     place = opened(DD_SECURITY_VERIFY_SIGNATURES="true", DD_SECURITY_COSIGN_KEY="/keys/cosign.pub")
     place.finds(old=CLEAN, new=CLEAN)
-    place.tools.play("cosign", {"code": 10, "error": "Error: no signatures found"})
+    place.tools.play("cosign", {"code": 10, "complaint": "cosign-2.6-unsigned.txt"})
     status, body = place.post("update")
     assert status == 409
     assert "signature" in body["error"]
     signature = place.container()["security"]["updateSignature"]
     assert (signature["status"], signature["keyless"], signature["signatures"]) == ("unverified", False, 0)
     assert place.scanned() == [], "what is not signed is not even scanned"
-    place.tools.play("cosign", {"output": "cosign-2.4.json"})
+    place.tools.play("cosign", {"output": "cosign-2.6-key.json"})
     assert place.post("scan")[0] == 200
     status, body = place.post("update")
     assert status == 200, body

@@ -17,7 +17,7 @@ from local_runtime.executor.scanners import grype, trivy
 from local_runtime.executor.scanners.cosign import count_signatures
 from local_runtime.executor.scanners.document import NoReport
 from local_runtime.executor.scanners.sbom import require_sbom
-from tests.builders.tools import document
+from tests.builders.tools import DOCUMENTS, document
 
 Parse = Callable[[bytes], Sequence[Vulnerability]]
 
@@ -61,6 +61,24 @@ def test_a_clean_image_has_no_findings(name: str) -> None:
 
 
 def test_grype_tells_all_it_knows_of_a_finding() -> None:
+    found = {one.id: one for one in grype.parse(document("grype-0.121.json"))}
+    spawn, expat, xml = found["GHSA-3xgq-45jj-v275"], found["CVE-2024-45490"], found["CVE-2023-52426"]
+    jinja, perl = found["GHSA-h75v-3vvj-5mfj"], found["CVE-2011-4116"]
+    assert len(found) == 5
+    assert (spawn.severity, spawn.package, spawn.installed, spawn.fixed) == ("HIGH", "cross-spawn", "7.0.3", "7.0.5")
+    assert (spawn.aliases, spawn.scanners) == (("CVE-2024-21538",), ("grype",))
+    assert spawn.url == "https://github.com/advisories/GHSA-3xgq-45jj-v275"
+    assert spawn.target == "/usr/local/lib/node_modules/npm/node_modules/cross-spawn/package.json"
+    assert spawn.title == "Regular Expression Denial of Service (ReDoS) in cross-spawn"
+    assert (expat.target, expat.fixed) == ("/var/lib/dpkg/status", "2.5.0-1+deb12u1")
+    assert expat.aliases == (), "Grype names a weakness as related to itself when NVD has it under the same name"
+    assert (xml.severity, xml.fixed) == ("MEDIUM", None), "what will not be fixed has no fixed version"
+    assert (jinja.package, jinja.severity) == ("jinja2", "MEDIUM")
+    assert perl.severity == "UNKNOWN", "Negligible is nobody's assessment"
+    assert grype.parse(document("grype-0.121-clean.json")) == []
+
+
+def test_grype_with_its_databases_of_schema_5_wrote_the_same_shape() -> None:
     zlib, spawn, perl = grype.parse(document("grype-0.85.json"))
     assert (zlib.severity, zlib.fixed, zlib.target) == ("HIGH", None, "/var/lib/dpkg/status")
     assert (spawn.fixed, spawn.aliases) == ("7.0.5", ("CVE-2024-21538",))
@@ -71,7 +89,6 @@ def test_grype_tells_all_it_knows_of_a_finding() -> None:
 def test_grype_before_0_27_wrote_one_fixed_version_and_plain_places() -> None:
     (apk,) = grype.parse(document("grype-0.24.json"))
     assert (apk.severity, apk.fixed, apk.target) == ("CRITICAL", "2.12.6-r0", "/lib/apk/db/installed")
-    assert grype.parse(document("grype-clean.json")) == []
 
 
 @pytest.mark.parametrize("parse", [trivy.parse, grype.parse])
@@ -127,8 +144,8 @@ def test_long_texts_are_cut() -> None:
     [
         ("trivy-spdx.json", SPDX),
         ("trivy-cyclonedx.json", CYCLONEDX),
-        ("syft-1.16-spdx.json", SPDX),
-        ("syft-1.16-cyclonedx.json", CYCLONEDX),
+        ("syft-1.57-spdx.json", SPDX),
+        ("syft-1.57-cyclonedx.json", CYCLONEDX),
     ],
 )
 def test_a_bill_of_materials_must_be_of_the_format_asked_for(name: str, format: str) -> None:
@@ -138,10 +155,34 @@ def test_a_bill_of_materials_must_be_of_the_format_asked_for(name: str, format: 
         require_sbom("tool", other, document(name))
 
 
-@pytest.mark.parametrize(("name", "count"), [("cosign-2.4.json", 2), ("cosign-1.2.ndjson", 1)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("cosign-2.6-key.json", 1),
+        ("cosign-2.6-two.json", 2),
+        ("cosign-2.6-bundle.json", 1),
+        ("cosign-2.6-identity.json", 1),
+        ("cosign-1.2.ndjson", 1),
+    ],
+)
 def test_signatures_are_counted_in_an_array_or_line_by_line(name: str, count: int) -> None:
     assert count_signatures(document(name)) == count
     assert count_signatures(document("cosign-1.2.ndjson") * 3) == 3
+
+
+@pytest.mark.parametrize("name", sorted(file.name for file in DOCUMENTS.glob("*.json")))
+def test_a_document_cut_anywhere_is_an_error(name: str) -> None:
+    whole = document(name).strip()
+    for part in (1, len(whole) // 2, len(whole) - 1):
+        for read in (trivy.parse, grype.parse, count_signatures):
+            with pytest.raises(NoReport):
+                read(whole[:part])
+
+
+def test_every_document_says_where_it_comes_from() -> None:
+    told = (DOCUMENTS / "ORIGIN.md").read_text()
+    files = {file.name for file in DOCUMENTS.iterdir()} - {"ORIGIN.md"}
+    assert {line.split("`")[1] for line in told.splitlines() if line.startswith("| `")} == files
 
 
 @pytest.mark.parametrize("output", [b"", b"[]", b"\n"])

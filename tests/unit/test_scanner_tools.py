@@ -107,7 +107,7 @@ def test_trivy_asks_a_server_and_takes_further_arguments(tools: StandIns) -> Non
 
 def test_an_image_no_registry_has_is_read_from_its_engine(tools: StandIns) -> None:
     tools.play("trivy", {"output": "trivy-clean.json"})
-    tools.play("grype", {"output": "grype-clean.json"})
+    tools.play("grype", {"output": "grype-0.121-clean.json"})
     scanner_of(tools, "both").scan(LOCAL)
     trivy, grype = tools.calls()
     assert trivy["argv"][trivy["argv"].index("--image-src") + 1] == "docker"
@@ -117,11 +117,12 @@ def test_an_image_no_registry_has_is_read_from_its_engine(tools: StandIns) -> No
 
 def test_both_scanners_together_find_each_weakness_once(tools: StandIns) -> None:
     tools.play("trivy", {"output": "trivy-0.57.json"})
-    tools.play("grype", {"output": "grype-0.85.json"})
+    tools.play("grype", {"output": "grype-0.121.json"})
     found = {one.id: one for one in scanner_of(tools, "both").scan(SUBJECT)}
-    assert len(found) == 6
-    assert found["CVE-2023-45853"].scanners == ("trivy", "grype")
+    assert len(found) == 8
+    assert found["CVE-2024-45490"].scanners == ("trivy", "grype")
     assert found["CVE-2024-21538"].scanners == ("trivy", "grype")
+    assert found["CVE-2023-45853"].scanners == ("trivy",)
     assert found["CVE-2011-4116"].scanners == ("grype",)
 
 
@@ -137,9 +138,9 @@ def test_half_of_two_scanners_is_no_result(tools: StandIns) -> None:
 )
 def test_no_secret_is_on_a_command_line_and_none_of_ours_in_an_environment(tools: StandIns, auth: RegistryAuth) -> None:
     tools.play("trivy", {"when": "spdx", "output": "trivy-spdx.json"}, {"output": "trivy-clean.json"})
-    tools.play("grype", {"output": "grype-clean.json"})
-    tools.play("syft", {"output": "syft-1.16-spdx.json"})
-    tools.play("cosign", {"output": "cosign-2.4.json"})
+    tools.play("grype", {"output": "grype-0.121-clean.json"})
+    tools.play("syft", {"output": "syft-1.57-spdx.json"})
+    tools.play("cosign", {"output": "cosign-2.6-two.json"})
     subject = replace(SUBJECT, auth=auth)
     both = made(tools, "both", DD_SECURITY_VERIFY_SIGNATURES="true")
     grype = made(tools, "grype")
@@ -189,8 +190,8 @@ def test_a_reference_cannot_be_an_option(tools: StandIns, reference: str) -> Non
     [
         ("trivy", "trivy", "trivy-spdx.json", SPDX),
         ("trivy", "trivy", "trivy-cyclonedx.json", CYCLONEDX),
-        ("grype", "syft", "syft-1.16-spdx.json", SPDX),
-        ("grype", "syft", "syft-1.16-cyclonedx.json", CYCLONEDX),
+        ("grype", "syft", "syft-1.57-spdx.json", SPDX),
+        ("grype", "syft", "syft-1.57-cyclonedx.json", CYCLONEDX),
     ],
 )
 def test_bills_of_materials_are_made_in_both_formats(
@@ -205,7 +206,7 @@ def test_bills_of_materials_are_made_in_both_formats(
 @pytest.mark.parametrize(
     ("scene", "signatures", "problem"),
     [
-        ({"output": "cosign-2.4.json"}, 2, None),
+        ({"output": "cosign-2.6-two.json"}, 2, None),
         ({"output": "cosign-1.2.ndjson"}, 1, None),
         (
             {"code": 10, "error": "Error: no signatures found\nmain.go:69: error during command execution"},
@@ -217,6 +218,8 @@ def test_bills_of_materials_are_made_in_both_formats(
             0,
             "identities",
         ),
+        ({"code": 12, "complaint": "cosign-2.6-wrong-key.txt"}, 0, "invalid signature"),
+        ({"code": 1, "complaint": "cosign-2.6-bundle-unsigned.txt"}, 0, "no valid bundles exist in registry"),
         ({}, 0, "it has no signature"),
     ],
 )
@@ -232,13 +235,14 @@ def test_cosign_counts_valid_signatures(
 
 
 def test_cosign_is_given_a_key_or_an_identity(tools: StandIns) -> None:
-    tools.play("cosign", {"output": "cosign-2.4.json"})
+    tools.play("cosign", {"output": "cosign-2.6-two.json"})
     keyed = made(tools, DD_SECURITY_VERIFY_SIGNATURES="true", DD_SECURITY_COSIGN_KEY="/keys/cosign.pub").verifier
     named = made(
         tools,
         DD_SECURITY_VERIFY_SIGNATURES="true",
         DD_SECURITY_COSIGN_IDENTITY="me@example.org",
         DD_SECURITY_COSIGN_ISSUER="https://issuer.example.org",
+        DD_SECURITY_COSIGN_ARGS="--private-infrastructure=true --ca-roots '/keys/our ca.pem'",
     ).verifier
     assert keyed is not None and named is not None
     assert (keyed.keyless, named.keyless) == (False, True)
@@ -252,14 +256,17 @@ def test_cosign_is_given_a_key_or_an_identity(tools: StandIns) -> None:
         "--certificate-oidc-issuer",
         "https://issuer.example.org",
     ]
+    assert second[7:] == ["--private-infrastructure=true", "--ca-roots", "/keys/our ca.pem", SUBJECT.reference]
 
 
 def test_a_verification_that_could_not_be_made_is_an_error_not_a_missing_signature(tools: StandIns) -> None:
-    tools.play("cosign", {"code": 1, "error": "Error: getting Rekor public keys: connection refused"})
+    tools.play("cosign", {"code": 1, "complaint": "cosign-2.6-no-root.txt"})
     verifier = made(tools, DD_SECURITY_VERIFY_SIGNATURES="true").verifier
     assert verifier is not None
-    with pytest.raises(ToolFailed, match="Rekor"):
+    with pytest.raises(ToolFailed, match="Error: getting Rekor public keys: updating local metadata") as caught:
         verifier.verify(SUBJECT)
+    assert str(caught.value).endswith("no such host")
+    assert len(str(caught.value)) < 600
 
 
 def test_what_may_pass_is_tried_once_more(tools: StandIns) -> None:
@@ -393,14 +400,14 @@ def test_trivy_in_a_container_is_the_same_trivy() -> None:
     [
         ("trivy", {"Version": "0.57.1", "VulnerabilityDB": {"Version": 2, "UpdatedAt": "2026-11-20T06:16:02Z"}},
          "2026-11-20T06:16:02Z"),
-        ("trivy", "trivy-version-0.57.json", "2026-11-20T06:16:02.486718951Z"),
+        ("trivy", "trivy-0.57-version.json", "2026-11-20T06:16:02.486718951Z"),
         ("trivy", {"Version": "0.57.1", "VulnerabilityDB": None}, ""),
         ("trivy", {"Version": "0.57.1", "VulnerabilityDB": {"Version": 2, "UpdatedAt": "0001-01-01T00:00:00Z"}}, ""),
         ("trivy", {"Version": "0.57.1"}, ""),
         ("trivy", ["nothing"], ""),
         ("grype", {"schemaVersion": "v6.0.0", "built": "2026-11-20T04:10:00Z", "valid": True}, "2026-11-20T04:10:00Z"),
-        ("grype", "grype-db-status-0.85.json", "2024-11-20T01:31:24Z"),
-        ("grype", "grype-db-status-0.88.json", "2026-11-20T04:10:29Z"),
+        ("grype", "grype-0.85-db-status.json", "2024-11-20T01:31:24Z"),
+        ("grype", "grype-0.121-db-status.json", "2026-11-24T03:11:39Z"),
         ("grype", {"schemaVersion": 5, "built": "0001-01-01T00:00:00Z", "error": "no database"}, ""),
         ("grype", {"status": "invalid"}, ""),
     ],

@@ -25,7 +25,8 @@ _TRANSIENT = re.compile(
     re.IGNORECASE,
 )
 _IN_PASSING = re.compile(
-    r"^(?:\S+[ \t]+)?(?:TRACE|DEBUG|INFO|WARN)\b.*$|^WARNING: .*$|^(?:main\.go:\d+: )?error during command execution: .*$",
+    r"^(?:\S+[ \t]+)?(?:TRACE|DEBUG|INFO|WARN)\b.*$|^WARNING: .*$"
+    r"|^(?:main\.go:\d+: )?error during command execution: .*$",
     re.MULTILINE,
 )
 """What tools say beside their errors; cosign says its error a second time."""
@@ -92,7 +93,7 @@ class Call:
 
     def _require_well(self) -> None:
         if self._ill_until is not None and self._clock.now() < self._ill_until:
-            raise ToolFailed(f"{self._illness} It is tried again after {self._ill_until:%H:%M} UTC.")
+            raise ToolFailed(f"{self._illness}; it is tried again after {self._ill_until:%H:%M} UTC.")
 
     def _rest(self, outcome: Finished) -> None:
         self._ill_until = self._clock.now() + COOL_DOWN

@@ -58,12 +58,14 @@ def _finding(match: Document) -> Vulnerability:
     fix = inner(found.get("fix"))
     # Older versions write one version instead of a list.
     fixed = fix.get("versions") or found.get("fixedInVersion")
+    name = text(found.get("id")) or "unknown"
     related = match.get("relatedVulnerabilities")
+    names = dict.fromkeys(text(inner(one).get("id")) for one in (related if isinstance(related, list) else ()))
     urls = found.get("urls") or found.get("links")
     places = artifact.get("locations")
     place = places[0] if isinstance(places, list) and places else None
     return Vulnerability(
-        id=text(found.get("id")) or "unknown",
+        id=name,
         # Grype's "Negligible" is a word of one distribution, and stands for nothing anybody assessed.
         severity=severity_of(found.get("severity")),
         target=text(inner(place).get("path") if isinstance(place, dict) else place),
@@ -73,7 +75,5 @@ def _finding(match: Document) -> Vulnerability:
         title=text(found.get("description")),
         url=link(found.get("dataSource")) or link(urls[0] if isinstance(urls, list) and urls else None),
         scanners=("grype",),
-        aliases=tuple(
-            name for one in (related if isinstance(related, list) else ()) if (name := text(inner(one).get("id")))
-        ),
+        aliases=tuple(alias for alias in names if alias not in (name, None)),
     )

@@ -1,7 +1,8 @@
 """Stands in for trivy, grype, syft and cosign: it notes how it was called and replays what `scenario.json` says.
 
-The scenario lies beside the program, under its name: a list of `{"when": word of the command line, "output": file,
-"error": text, "code": exit code, "does": hang | die | flood | babble}`; the first that fits is played.
+The scenario lies beside the program, under its name: a list of `{"when": word of the command line, "told": words of its
+environment or Docker's configuration, "output": file, "error": text, "complaint": file of such text, "code": exit code,
+"does": hang | die | flood | babble}`; the first that fits is played.
 """
 
 import json
@@ -15,8 +16,16 @@ here = Path(sys.argv[0]).parent
 name = Path(sys.argv[0]).name
 begun = time.time()
 scenes = json.loads((here / "scenario.json").read_text()).get(name, [])
-scene = next((one for one in scenes if one.get("when", "") in " ".join(sys.argv)), {"code": 1, "error": "no scene"})
 config = Path(os.environ.get("DOCKER_CONFIG", "/nonexistent")) / "config.json"
+told = json.dumps(dict(os.environ)) + (config.read_text() if config.exists() else "")
+scene = next(
+    (
+        one
+        for one in scenes
+        if one.get("when", "") in " ".join(sys.argv) and all(word in told for word in one.get("told", ()))
+    ),
+    {"code": 1, "error": "no scene"},
+)
 call = {"tool": name, "argv": sys.argv[1:], "env": dict(os.environ), "begun": begun, "pid": os.getpid()}
 call["cwd"] = str(Path.cwd())
 if config.exists():
@@ -40,5 +49,5 @@ if does == "babble":
     sys.stdout.write("\x00\xff not a report {" * 50)
 if "output" in scene:
     sys.stdout.buffer.write(Path(scene["output"]).read_bytes())
-sys.stderr.write(scene.get("error", ""))
+sys.stderr.write(scene.get("error", "") + (Path(scene["complaint"]).read_text() if "complaint" in scene else ""))
 sys.exit(scene.get("code", 0))
