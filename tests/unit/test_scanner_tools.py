@@ -306,6 +306,11 @@ def test_the_database_is_fetched_before_anybody_waits(tools: StandIns) -> None:
     assert [call["argv"] for call in tools.calls()] == [["image", "--quiet", "--download-db-only"], ["db", "update"]]
 
 
+def test_no_database_is_fetched_where_that_is_forbidden(tools: StandIns) -> None:
+    scanner_of(tools, "grype", GRYPE_DB_AUTO_UPDATE="false").warm()
+    assert tools.calls() == []
+
+
 def test_one_trivy_at_a_time_uses_the_cache(tools: StandIns) -> None:
     tools.play("trivy", {"output": "trivy-clean.json", "seconds": 0.1})
     assert overlaps(tools, scanner_of(tools)) == 0

@@ -146,14 +146,24 @@ def test_grype_without_a_fit_database_is_left_alone_for_a_quarter_of_an_hour(com
     assert trial.use() == []
 
 
-def test_grype_that_cannot_fetch_its_database_says_so(tmp_path: Path) -> None:
+def test_grype_that_cannot_renew_its_database_scans_with_the_one_it_has(tmp_path: Path) -> None:
     trial = Trial(tmp_path, "grype")
-    trial.tools.play("grype", {"when": "db status", "output": "grype-0.121-db-status-none.json", "code": 1})
+    trial.tools.play(
+        "grype",
+        {"when": "db update", "code": 1, "complaint": "grype-0.121-db-update.txt"},
+        {"output": "grype-0.121-clean.json"},
+    )
     scanner = trial.found.scanner
-    assert scanner is not None and scanner.database() == ""
-    trial.tools.play("grype", {"when": "db update", "code": 1, "complaint": "grype-0.121-db-update.txt"})
+    assert scanner is not None
     with pytest.raises(ScannerError, match=r"unable to update vulnerability database: .*no such host"):
         scanner.warm()
+    assert trial.use() == []
+
+
+def test_grype_without_a_database_tells_no_date(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, "grype")
+    trial.tools.play("grype", {"when": "db status", "output": "grype-0.121-db-status-none.json", "code": 1})
+    assert trial.found.scanner is not None and trial.found.scanner.database() == ""
 
 
 @pytest.mark.parametrize(

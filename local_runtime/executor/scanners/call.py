@@ -63,8 +63,18 @@ class Call:
         """How long the tool itself may take."""
         return self._seconds
 
-    def output(self, arguments: Sequence[str], environment: Mapping[str, str], secrets: Sequence[str] = ()) -> bytes:
-        """What it writes when it ends well, tried twice where waiting may help. Raises ScannerError."""
+    def output(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        secrets: Sequence[str] = (),
+        *,
+        rests: bool = True,
+    ) -> bytes:
+        """What it writes when it ends well, tried twice where waiting may help. Raises ScannerError.
+
+        `rests`: whether it is left alone for a while when it lacks its database.
+        """
         self._require_well()
         for attempt in (1, 2):
             outcome = self.once(arguments, environment, secrets)
@@ -72,7 +82,7 @@ class Call:
                 return outcome.output
             # Grype warns of a database it could not renew, whatever else it fails of.
             error = errors_of(outcome.complaint)
-            if _NO_DATABASE.search(error):
+            if rests and _NO_DATABASE.search(error):
                 self._rest(outcome)
                 break
             if attempt == 1 and _TRANSIENT.search(error):

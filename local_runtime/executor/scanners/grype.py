@@ -17,9 +17,11 @@ class Grype:
 
     name = "grype"
 
-    def __init__(self, call: Call, *, extra: Sequence[str] = ()) -> None:
+    def __init__(self, call: Call, *, extra: Sequence[str] = (), updates: bool = True) -> None:
+        """`updates`: whether it may fetch a database."""
         self._call = call
         self._extra = tuple(extra)
+        self._updates = updates
         self._database = Database(self.name, call, ["db", "status", "--output", "json"], _database_date)
 
     def scan(self, subject: Subject) -> Sequence[Vulnerability]:
@@ -33,7 +35,9 @@ class Grype:
 
     def warm(self) -> None:
         """Download the database before anybody waits for it."""
-        self._call.output(["db", "update"], {})
+        if self._updates:
+            # What cannot be renewed is still there to scan with.
+            self._call.output(["db", "update"], {}, rests=False)
         self._database.forget()
 
     def database(self) -> str:

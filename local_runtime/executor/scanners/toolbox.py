@@ -27,7 +27,8 @@ def instruments(settings: SecuritySettings, data: Path, clock: Clock, in_contain
         return Call(tool.command, run, environment, tool.seconds, clock)
 
     trivy = _trivy(settings, data, clock, in_container)
-    grype = Grype(call(settings.grype), extra=settings.grype.arguments)
+    updates = environment.get("GRYPE_DB_AUTO_UPDATE", "true").lower() not in ("false", "f", "0")
+    grype = Grype(call(settings.grype), extra=settings.grype.arguments, updates=updates)
     scanners: dict[str, Scanner] = {"trivy": trivy, "grype": grype, "both": Both(trivy, grype)}
     maker: SbomMaker = trivy
     if settings.scanner == "grype":
