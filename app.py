@@ -12,7 +12,8 @@ from chalicelib.wire.log_line import adopt_lambda_log
 from handlers.dispatch import dispatch
 from handlers.gateway import request_of, response_parts
 from handlers.gateway_queue import swept, woken
-from handlers.gateway_sockets import connected, heard, ignored
+from handlers.gateway_sockets import connected, heard, left, tended
+from handlers.own_log import tell
 from handlers.routes import ROUTES
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def answer(**_path_parameters: str) -> Response:
     """Answer any request: dispatch knows the row, and says 404 and 405 in our own words."""
     request = app.current_request
     status, headers, body = response_parts(dispatch(request_of(request.to_original_event()), services()))
+    tell(services())
     # With binary bodies Chalice asks for an Accept header that names a binary type; most clients send none.
     request.headers = CaseInsensitiveMapping({**request.headers, "accept": "*/*"})
     return Response(body, headers, status)
@@ -55,7 +57,7 @@ def hear_viewer(event: WebsocketEvent) -> dict[str, int]:
 @app.on_ws_disconnect()
 def close_stream(event: WebsocketEvent) -> dict[str, int]:
     """Note that a viewer has left."""
-    return ignored(event.to_dict(), services())
+    return left(event.to_dict(), services())
 
 
 @cache
@@ -78,6 +80,12 @@ def sweep(event: CloudWatchEvent) -> int:
     from chalicelib.sending import ELSEWHERE
 
     return swept(services(), sender().due, _left(event.context), ELSEWHERE)
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def tend_viewers(_event: CloudWatchEvent) -> int:
+    """Let viewers go whose executor is dead."""
+    return tended(services())
 
 
 def _left(context: Any) -> int:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
+from chalicelib.domain.connection import Connection
+from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.log_entry import LogEntry
 from chalicelib.ports.services import Services
 from chalicelib.usecases.read_own_log import read_own_log
+from chalicelib.usecases.stream_entries import send_entries, stream_entries
 from chalicelib.wire import log_ring as wire
 from handlers.hosts import ordering
 from handlers.http import Request
@@ -27,3 +31,16 @@ def collect(request: Request, services: Services) -> list[LogEntry]:
     orders = ordering(request, services)
     hasty = replace(orders, patience=min(orders.patience, PATIENCE))
     return read_own_log(wire.RING.entries(), hasty, wire.unpack)
+
+
+def follow(request: Request, services: Services, connection: Connection) -> None:
+    """Have the last entries and every new one sent there. Raises Invalid, and Unavailable for a store."""
+    stream_entries(wire.query(request.query), connection, ordering(request, services))
+
+
+def tell(services: Services) -> None:
+    """Send what this process has logged since the last call to those who follow; costs nothing when that is nothing."""
+    news = wire.RING.news()
+    if news:
+        with suppress(Unavailable):
+            send_entries(news, services.commands, services.connections)

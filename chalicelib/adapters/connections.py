@@ -10,8 +10,10 @@ from typing import Any
 from chalicelib.domain.connection import Connection
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.log import LogLine
+from chalicelib.domain.log_entry import LogEntry
 from chalicelib.ports.connections import Gone
 from chalicelib.wire import log as wire
+from chalicelib.wire import log_ring
 
 SECRET_HEADER = "X-Slipway-Secret"  # noqa: S105 - a name, no secret
 NUMBER_HEADER = "X-Slipway-Number"
@@ -35,6 +37,10 @@ class ManagementApi:
     def encode(self, lines: Iterable[LogLine]) -> bytes:
         """Lines as frames, one a line."""
         return wire.frames(lines)
+
+    def encode_entries(self, entries: Iterable[LogEntry]) -> bytes:
+        """Entries of Slipway's own log as frames, one a line."""
+        return log_ring.frames(entries)
 
     def post(self, connection: Connection, frames: bytes, number: int) -> None:
         """Send them in one call, or one by one where each call is a message."""

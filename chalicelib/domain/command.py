@@ -35,6 +35,7 @@ class CommandKind(StrEnum):
     STREAM_LOGS = "stream-logs"
     SAMPLE = "sample"
     LOG_ENTRIES = "log-entries"
+    STREAM_ENTRIES = "stream-entries"
     TIDY = "tidy"
     """Look after what an interrupted or only half successful operation left on the host; an executor's own order."""
     REVEAL = "reveal"
@@ -46,7 +47,7 @@ class CommandKind(StrEnum):
     @property
     def kept(self) -> timedelta:
         """How long such a command is kept after its end."""
-        return STREAM_RETENTION if self is CommandKind.STREAM_LOGS else RETENTION
+        return STREAM_RETENTION if self in _STREAMS else RETENTION
 
 
 class CommandState(StrEnum):
@@ -56,6 +57,9 @@ class CommandState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+
+
+_STREAMS = (CommandKind.STREAM_LOGS, CommandKind.STREAM_ENTRIES)
 
 
 @dataclass(frozen=True, slots=True)

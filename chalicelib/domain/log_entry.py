@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 from chalicelib.domain.errors import Invalid
 
+KEPT = 1000
+"""Entries that each process keeps in memory."""
 LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
@@ -44,6 +47,18 @@ class EntryQuery:
         ]
         found.sort(key=lambda entry: (entry.at, entry.source, entry.number))
         return found[-self.tail :] if self.tail else []
+
+    def arguments(self) -> dict[str, Any]:
+        """The query as arguments of a command."""
+        since = self.since.timestamp() if self.since is not None else None
+        return {"level": self.level, "component": self.component, "since": since, "tail": self.tail}
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> EntryQuery:
+        """The query in arguments of a command."""
+        since = arguments["since"]
+        moment = datetime.fromtimestamp(since, UTC) if since is not None else None
+        return cls(arguments["level"], arguments["component"], moment, arguments["tail"])
 
 
 def level_of(word: str | None) -> str | None:

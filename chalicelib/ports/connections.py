@@ -8,6 +8,7 @@ from typing import Protocol
 from chalicelib.domain.connection import Connection
 from chalicelib.domain.errors import SlipwayError
 from chalicelib.domain.log import LogLine
+from chalicelib.domain.log_entry import LogEntry
 
 
 class Gone(SlipwayError):
@@ -21,10 +22,14 @@ class Connections(Protocol):
         """Lines as frames, done once for all their viewers."""
         ...
 
+    def encode_entries(self, entries: Iterable[LogEntry]) -> bytes:
+        """Entries of Slipway's own log as frames."""
+        ...
+
     def post(self, connection: Connection, frames: bytes, number: int) -> None:
         """Send frames, and return when the viewer's side has taken them.
 
-        `number` counts the posts of a connection from 1, so that one sent twice arrives once.
+        `number` counts the posts of a connection from 1, so that one sent twice arrives once; 0 where several send.
         """
         ...
 

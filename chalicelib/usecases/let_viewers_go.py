@@ -29,6 +29,16 @@ def let_viewers_go(agent: str, commands: CommandStore, connections: Connections,
     return closed
 
 
+def forget_orders(agent: str, commands: CommandStore, before: datetime) -> None:
+    """Forget to whom an earlier life of this agent sent its own log: who still follows is told of the new one.
+
+    Such viewers stay, for others send to them as well. Raises Unavailable for a store.
+    """
+    for command in commands.of_kind(agent, CommandKind.STREAM_ENTRIES):
+        if command.ended_at is not None and command.ended_at < before:
+            commands.remove(agent, command.id)
+
+
 def let_viewers_of_the_dead_go(
     agents: AgentStore, commands: CommandStore, connections: Connections, now: datetime
 ) -> int:

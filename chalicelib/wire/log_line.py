@@ -6,6 +6,7 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
+from chalicelib.domain.log_entry import LogEntry
 from chalicelib.wire.log_ring import RING, pack
 
 if TYPE_CHECKING:
@@ -41,13 +42,20 @@ def log_to(stream: TextIO, level: str) -> None:
         logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))
 
 
+def recent_entries() -> list[LogEntry]:
+    """What is kept of this process's log, oldest first."""
+    return RING.entries()
+
+
 def kept_entries(most: int) -> list[dict[str, Any]]:
     """The newest lines of this process's log, for the result of a command."""
-    return [pack(entry) for entry in RING.entries()[-most:]]
+    return [pack(entry) for entry in recent_entries()[-most:]]
 
 
 def adopt_lambda_log() -> None:
-    """Give the handler that AWS Lambda's runtime installed the same shape; does nothing anywhere else."""
-    for handler in logging.getLogger().handlers:
+    """Give the handler that AWS Lambda's runtime installed the same shape, and keep the lines; nothing elsewhere."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
         if type(handler).__module__.startswith("awslambdaric"):
             handler.setFormatter(JsonLines())
+            root.addHandler(RING)

@@ -7,17 +7,17 @@ import logging
 import re
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.domain.errors import Invalid
+from chalicelib.domain.log_entry import KEPT as KEPT
 from chalicelib.domain.log_entry import EntryQuery, LogEntry, level_of
-from chalicelib.wire import moment
+from chalicelib.wire import json, moment
 from chalicelib.wire.log import since
 from chalicelib.wire.query import Query, first, number
 
-KEPT = 1000
 LONGEST_MESSAGE = 2000
 
 _LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warn"), (logging.INFO, "info"), (0, "debug"))
@@ -33,6 +33,7 @@ class LogRing(logging.Handler):
         self._source = uuid.uuid4().hex[:12]
         self._numbers = itertools.count(1)
         self._kept: deque[LogEntry] = deque(maxlen=KEPT)
+        self._told = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one line, without its traceback: that stays in the log itself."""
@@ -46,6 +47,18 @@ class LogRing(logging.Handler):
         self.acquire()
         try:
             return list(self._kept)
+        finally:
+            self.release()
+
+    def news(self) -> list[LogEntry]:
+        """What is kept and no earlier call has given, oldest first."""
+        self.acquire()
+        try:
+            if not self._kept or self._kept[-1].number <= self._told:
+                return []
+            found = [entry for entry in self._kept if entry.number > self._told]
+            self._told = self._kept[-1].number
+            return found
         finally:
             self.release()
 
@@ -78,6 +91,11 @@ def write(entry: LogEntry) -> dict[str, Any]:
         "component": entry.component,
         "msg": entry.message,
     }
+
+
+def frames(entries: Iterable[LogEntry]) -> bytes:
+    """Entries as frames of the stream, one JSON object a line."""
+    return b"".join(json.dumps(write(entry)) + b"\n" for entry in entries)
 
 
 def pack(entry: LogEntry) -> dict[str, Any]:

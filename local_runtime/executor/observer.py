@@ -12,10 +12,11 @@ from chalicelib.bootstrap import Services
 from chalicelib.domain.command import Command, CommandKind, subject, subjects
 from chalicelib.domain.errors import NotFound, SlipwayError
 from chalicelib.ports.engine import Engine
-from chalicelib.usecases.let_viewers_go import let_viewers_go
-from chalicelib.wire.log_line import kept_entries
+from chalicelib.usecases.let_viewers_go import forget_orders, let_viewers_go
+from chalicelib.wire.log_line import kept_entries, recent_entries
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.logs import read_log
+from local_runtime.executor.own_log import OwnLog
 from local_runtime.executor.sampler import Sampler
 from local_runtime.executor.streams import Streams
 from local_runtime.executor.watcher import Watcher
@@ -44,11 +45,13 @@ class Observer:
             settings.stats_history,
         )
         self._streams = Streams(services.connections)
+        self._own_log = OwnLog(settings.agent, recent_entries, services.connections)
         self._kinds: dict[CommandKind, Callable[[Command], Result]] = {
             CommandKind.LOGS: self._logs,
             CommandKind.SAMPLE: self._sample,
             CommandKind.STREAM_LOGS: self._stream,
             CommandKind.LOG_ENTRIES: lambda _: {"entries": kept_entries(MOST_ENTRIES)},
+            CommandKind.STREAM_ENTRIES: self._stream_own,
         }
 
     def start(self) -> None:
@@ -63,6 +66,7 @@ class Observer:
         agent, reason = services.settings.agent, "The executor has started again"
         try:
             let_viewers_go(agent, services.commands, services.connections, services.started_at, reason)
+            forget_orders(agent, services.commands, services.started_at)
         except SlipwayError as error:
             log.warning("viewers of an earlier life cannot be let go: %s", error)
 
@@ -70,6 +74,7 @@ class Observer:
         """Look no more."""
         self._sampler.stop()
         self._streams.stop()
+        self._own_log.stop()
 
     def beside(self, perform: Perform) -> Perform:
         """Do what is ours to do, and leave the rest to `perform`."""
@@ -92,6 +97,10 @@ class Observer:
     def _stream(self, command: Command) -> Result:
         engine, _ = self._container(command)
         self._streams.open(command, engine)
+        return {}
+
+    def _stream_own(self, command: Command) -> Result:
+        self._own_log.open(command)
         return {}
 
     def _container(self, command: Command) -> tuple[Engine, str]:

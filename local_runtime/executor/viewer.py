@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from chalicelib.domain.connection import BROKEN, POLL_SECONDS, TOO_SLOW, Connection
 from chalicelib.domain.errors import SlipwayError, Unavailable
@@ -24,6 +25,14 @@ STALL_SECONDS = 10.0
 _STREAMS = 2
 _OPENING_SECONDS = 5.0
 """A connection is announced before it is open; until then it looks like one that is gone."""
+
+
+class Frames(Protocol):
+    """What waits for a viewer."""
+
+    def frames(self, query: LogQuery, overlap: Overlap | None, /) -> bytes:
+        """The frames of what a viewer asks for and has not had."""
+        ...
 
 
 class Batch:
@@ -112,7 +121,7 @@ class Viewer:
         """Whether it is still being given the history; it cannot be blamed for what waits meanwhile."""
         self._connection = connection
         self._connections = connections
-        self._waiting: deque[tuple[Batch, int]] = deque()
+        self._waiting: deque[tuple[Frames, int]] = deque()
         self._changed = threading.Condition()
         self._bytes = 0
         self._number = 0
@@ -141,7 +150,7 @@ class Viewer:
         """Whether it has taken nothing for long although something waits."""
         return self._bytes > 0 and time.monotonic() - self._progress > STALL_SECONDS
 
-    def offer(self, batch: Batch, size: int) -> None:
+    def offer(self, batch: Frames, size: int) -> None:
         """Queue a batch of about that many bytes."""
         with self._changed:
             if self.over:
@@ -174,6 +183,14 @@ class Viewer:
             self._bytes = 0
             self._changed.notify()
         threading.Thread(target=self._close, args=(TOO_SLOW, reason), daemon=True).start()
+
+    def leave(self) -> None:
+        """Send no more, and leave the connection as it is: others may send to it as well."""
+        with self._changed:
+            self._over = True
+            self._waiting.clear()
+            self._bytes = 0
+            self._changed.notify()
 
     def run(self) -> None:
         """Send what is offered until the end."""
@@ -214,7 +231,7 @@ class Viewer:
             rest = self._posted + self.spacing() - time.monotonic()
             if self._waiting and rest > 0:
                 self._changed.wait_for(lambda: self._over, rest)
-            taken: list[Batch] = []
+            taken: list[Frames] = []
             size = 0
             while self._waiting and size < MOST_AT_ONCE:
                 batch, weight = self._waiting.popleft()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +16,18 @@ import pytest
 import app as door
 from chalicelib.bootstrap import Services
 from chalicelib.config import load
+from chalicelib.wire.log_ring import RING
+from tests.builders.requests import event as asked
 from tests.docker.gateway import Gateway, running_gateway
 from tests.docker.rig import EngineHost
 from tests.docker.slipway import Slipway, running_slipway, within
+
+CLOCK = {"source": "aws.events", "detail-type": "Scheduled Event", "resources": [], "detail": {}, "id": "1"} | {
+    "account": "0",
+    "region": "us-east-1",
+    "version": "0",
+    "time": "2026-11-23T12:00:00Z",
+}
 
 
 class Context:
@@ -122,3 +135,51 @@ def test_what_cannot_be_followed_is_refused_before_the_connection_opens(slipway:
     assert connect(gateway, "c-4", {"container": stopped}) == 409
     assert connect(gateway, "c-4", {"container": stopped}, Origin="https://elsewhere.test") == 403
     slipway.remove(stopped)
+
+
+def test_slipways_own_log_comes_from_executors_and_from_instances_of_the_api(
+    slipway: Slipway, gateway: Gateway
+) -> None:
+    assert connect(gateway, "c-5", {"log": "system", "level": "loud"}) == 400
+    assert connect(gateway, "c-5", {"log": "system", "tail": "1"}) == 200
+    within(30, lambda: gateway.messages["c-5"], slipway.log)
+    frame = json.loads(gateway.messages["c-5"][0])
+    assert set(frame) == {"timestamp", "level", "component", "msg"}
+    assert frame["component"].startswith("local.executor")
+    root = logging.getLogger()
+    root.addHandler(RING)
+    try:
+        logging.getLogger("slipway.http").warning("an instance of the API has something to say")
+        assert door.app(asked("GET", "/health"), Context())["statusCode"] == 200
+    finally:
+        root.removeHandler(RING)
+    said = [json.loads(message) for message in list(gateway.messages["c-5"])]
+    assert [one["component"] for one in said if "something to say" in one["msg"]] == ["http"]
+    door.tend_viewers(CLOCK, Context())
+    gateway.leave("c-5")
+    assert door.close_stream(event("$disconnect", "c-5"), Context()) == {"statusCode": 200}
+    gateway.refused.clear()
+    within(30, lambda: 410 in gateway.refused)
+
+
+def test_a_silent_viewer_of_a_dead_executor_is_let_go_by_the_clock(
+    slipway: Slipway, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = slipway.run("orphaned", "echo here; sleep 1000")
+    assert connect(gateway, "c-6", {"container": container}) == 200
+    within(30, lambda: gateway.messages["c-6"], slipway.log)
+    executor = slipway.pid("executor")
+    os.kill(executor, signal.SIGSTOP)
+    try:
+        assert door.tend_viewers(CLOCK, Context()) == 0
+        assert "c-6" not in gateway.closed, "it may only be busy"
+        later = datetime.now(UTC) + timedelta(minutes=2)
+        monkeypatch.setattr(door.services().clock, "now", lambda: later)
+        assert door.tend_viewers(CLOCK, Context()) == 1
+        assert "c-6" in gateway.closed
+        last = json.loads(gateway.messages["c-6"][-1])
+        assert last == {"type": "close", "code": 1011, "reason": "The executor does not answer"}
+        assert door.tend_viewers(CLOCK, Context()) == 0
+    finally:
+        os.kill(executor, signal.SIGCONT)
+    slipway.remove(container)

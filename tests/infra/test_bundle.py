@@ -150,6 +150,38 @@ def test_the_template_keeps_an_executor_to_its_own_rows_and_queue(build: Path) -
     assert set(_tables(rows["Resource"])) | set(_tables(shared["Resource"])) == tables - of_the_api
 
 
+def test_the_template_lets_the_viewers_function_do_its_work_and_no_more(build: Path) -> None:
+    resources = json.loads((build / "sam.json").read_text())["Resources"]
+    properties = resources["TendViewers"]["Properties"]
+    assert (properties["CodeUri"], properties["Handler"]) == ("./deployment.zip", "app.tend_viewers")
+    assert properties["Role"] == {"Fn::GetAtt": ["TendViewersRole", "Arn"]}
+    (clock,) = properties["Events"].values()
+    assert clock["Properties"] == {"Schedule": "rate(1 minute)"}, "whoever sends notifications, it runs"
+    assert properties["Timeout"] < 60
+    statements = resources["TendViewersRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    granted = {action: json.dumps(one["Resource"]) for one in statements for action in _list(one["Action"])}
+    assert not any("*" in action for action in granted)
+    assert {action for action in granted if not action.startswith("logs:")} == {
+        *("dynamodb:Scan", "dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"),
+        *("execute-api:ManageConnections", "sqs:GetQueueUrl", "sqs:SendMessage"),
+    }
+    assert _tables([one["Resource"] for one in statements if "dynamodb:Scan" in _list(one["Action"])]) == [
+        "AgentsTable"
+    ]
+    assert granted["dynamodb:Query"] == json.dumps({"Fn::GetAtt": ["CommandsTable", "Arn"]})
+    assert granted["execute-api:ManageConnections"].endswith(':${WebsocketAPI}/*/*/@connections/*"}')
+    assert granted["sqs:SendMessage"].endswith(':slipway-commands-*"}')
+
+
+def test_the_viewers_function_runs_from_the_bundle(task: Path, libraries: Path, tmp_path: Path) -> None:
+    with running_store(tmp_path) as store:
+        settings = {"AWS_ENDPOINT_URL": store.url, "SLIPWAY_CREATE_TABLES": "true"}
+        with LambdaRuntime(task, libraries, "app.tend_viewers", **settings) as function:
+            event = {"source": "aws.events", "detail-type": "Scheduled Event", "resources": [], "detail": {}}
+            again = {"id": "1", "account": "0", "region": "us-east-1", "version": "0", "time": "2026-01-01T00:00:00Z"}
+            assert function.invoke(event | again) == 0
+
+
 def test_the_template_is_small_enough_for_cloudformation(build: Path) -> None:
     assert (build / "sam.json").stat().st_size < 1_000_000
 
