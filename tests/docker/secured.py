@@ -105,14 +105,24 @@ class Place:
 
 
 @contextmanager
-def place_on(engine: EngineHost, registry: ImageRegistry, store: str, folder: Path, **settings: str) -> Iterator[Place]:
-    """Everything at work, with the update to NEW on offer. Labels of `web` are `label`s of the settings."""
+def place_on(
+    engine: EngineHost,
+    registry: ImageRegistry,
+    store: str,
+    folder: Path,
+    files: Mapping[str, Mapping[str, str]] | None = None,
+    **settings: str,
+) -> Iterator[Place]:
+    """Everything at work, with the update to NEW on offer. Labels of `web` are `label`s of the settings.
+
+    `files` are what the images have by tag, besides what every image has.
+    """
     number = next(_NUMBERS)
     site = Site(engine, registry, f"secured-{number}")
     tools = StandIns(folder / "bin")
     tools.play("trivy", {"when": "--download-db-only"})
     for tag in (OLD, NEW):
-        _publish(site, tag)
+        _publish(site, tag, (files or {}).get(tag, {}))
     label = {"dd.security.gate": settings.pop("label")} if "label" in settings else {}
     labels = {"dd.watch": "true", **label}
     subjects = {name: site.run(f"{name}-{number}", OLD, Labels=labels) for name in ("web", "twin")}
@@ -132,9 +142,9 @@ def place_on(engine: EngineHost, registry: ImageRegistry, store: str, folder: Pa
         site.remove(*(subject.name for subject in subjects.values()))
 
 
-def _publish(site: Site, tag: str) -> None:
+def _publish(site: Site, tag: str, files: Mapping[str, str] | None = None) -> None:
     # Unlike the images of every other place: results are kept by digest.
-    site.publish(tag, env={"VERSION": tag, "PLACE": site.repository})
+    site.publish(tag, env={"VERSION": tag, "PLACE": site.repository}, files=files or {})
 
 
 def _environment(engine: EngineHost, store: str, folder: Path, tools: StandIns, number: int) -> dict[str, str]:
