@@ -1,4 +1,4 @@
-"""Grype, Syft and Cosign guard an update, from request to engine: as stand-ins, and for real where all are on the PATH."""
+"""Grype, Syft and Cosign guard an update, from request to engine: stand-ins, and the real ones where all are found."""
 
 from __future__ import annotations
 
