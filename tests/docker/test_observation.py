@@ -8,11 +8,15 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.sync.client import connect
 
+from chalicelib.adapters.dynamo.models import ResultModel
+from chalicelib.bootstrap import Services
+from chalicelib.config import load
 from tests.docker.rig import EngineHost
 from tests.docker.slipway import Slipway, running_slipway, within
 
@@ -38,7 +42,10 @@ def busy(slipway: Slipway) -> Iterator[dict[str, str]]:
         "idle": "sleep 1000",
     }
     tmpfs = {"HostConfig": {"Tmpfs": {"/held": ""}}}
-    ids = {name: slipway.run(name, command, **(tmpfs if name == "hog" else {})) for name, command in commands.items()}
+    # A third of a processor: as much as a busy machine can spare, so that it is the same from one second to the next.
+    third = {"HostConfig": {"CpuPeriod": 100_000, "CpuQuota": 33_000}}
+    bodies = {"hog": tmpfs, "burner": third}
+    ids = {name: slipway.run(name, command, **bodies.get(name, {})) for name, command in commands.items()}
     time.sleep(1)
     yield ids
     for container in ids.values():
@@ -86,6 +93,9 @@ def test_a_large_log_of_a_stopped_container_comes_whole_and_leaves_nothing_behin
     status, _, body = slipway.get(f"/containers/{container}/logs?tail=10000&timestamps=false")
     assert status == 200
     assert [len(one) for one in body.splitlines()] == [936] * 2000
+    given = Path(f"/proc/{slipway.pid('executor')}/environ").read_text().split("\0")
+    tables = Services(load(dict(entry.split("=", 1) for entry in given if "=" in entry))).tables
+    assert tables.client.scan(TableName=tables.name(ResultModel))["Items"] == []
     slipway.remove(container)
 
 
@@ -127,6 +137,19 @@ def test_samples_agree_with_the_docker_command(slipway: Slipway, engine_host: En
     assert raw["memory_stats"]["usage"] > 50_000_000
     assert rows["cacher"]["stats"]["memoryUsageBytes"] < 30_000_000, "page cache is not the container's"
     assert rows["talker"]["stats"]["networkTxBytes"] > rows["idle"]["stats"]["networkTxBytes"]
+
+
+def test_a_burners_processor_share_is_what_the_docker_command_says(
+    slipway: Slipway, engine_host: EngineHost, busy: dict[str, str]
+) -> None:
+    def agree() -> bool:
+        ours = slipway.json(f"/containers/{busy['burner']}/stats")["data"]
+        text = engine_host.cli("stats", "--no-stream", "--format", "{{.CPUPerc}}", "burner")
+        theirs = float(text.strip().removesuffix("%"))
+        return ours is not None and theirs > 10 and bool(ours["cpuPercent"] == pytest.approx(theirs, rel=0.25))
+
+    # Two meters of different seconds may differ by what else the machine does; a wrong reckoning always does.
+    within(60, agree)
 
 
 def test_history_grows_while_somebody_asks_oldest_first(slipway: Slipway, busy: dict[str, str]) -> None:

@@ -143,6 +143,18 @@ def test_upgrades_are_counted(door: Door) -> None:
     assert door.refusal(Authorization=ADA) == 429
 
 
+def test_by_identity_upgrades_are_counted_by_session_wherever_they_come_from() -> None:
+    services = StreamServices(settings=StreamSettings(rate_limit_by_identity=True))
+    with Door(services) as door:
+        cookie = session(services)
+        held = services.sessions.read(cookie.partition("=")[2], services.clock.now())
+        assert held is not None
+        for _ in range(1000):
+            services.limits.hit(f"upgrades:session:{held.id}", 900, services.clock.now())
+        assert door.refusal(Cookie=cookie) == 429
+        assert door.refusal(Cookie=session(services)) == 4004
+
+
 def test_calls_about_connections_need_the_secret(door: Door) -> None:
     for method in ("GET", "POST", "DELETE"):
         assert door.call(method, "/@connections/any") == 403
