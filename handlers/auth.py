@@ -8,7 +8,7 @@ from chalicelib.ports.services import Services
 from chalicelib.usecases.authenticate import Credentials
 from chalicelib.usecases.create_first_account import create_first_account
 from chalicelib.usecases.note_log_in import note_log_in
-from chalicelib.usecases.open_session import open_session
+from chalicelib.usecases.open_session import end_session, open_session
 from chalicelib.wire import json
 from handlers.guards import COOKIE, credentials, doorkeeper, network
 from handlers.http import Headers, Request, Response
@@ -45,7 +45,10 @@ def remember(request: Request, services: Services) -> Response:
 
 
 def log_out(request: Request, services: Services) -> Response:
-    """Take the session cookie back; `logoutUrl` is where to end the session at the identity provider."""
+    """End the session, copies of its cookie included; `logoutUrl` is where to end it at the identity provider."""
+    session = session_of(request, services)
+    if session is not None:
+        end_session(session, services.accounts, services.clock.now())
     urls = [provider.logout_url for provider in services.providers.values() if provider.logout_url]
     vouched = request.caller is not None and request.caller.scheme == "oidc"
     return Response(

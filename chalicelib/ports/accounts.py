@@ -28,6 +28,14 @@ class AccountStore(Protocol):
         """The secret of that name, at least 32 random bytes: made once, the same for every caller from then on."""
         ...
 
+    def end_session(self, session_id: str, until: datetime) -> None:
+        """Let that session in no more; `until` is when it would have been over by itself, and may be forgotten."""
+        ...
+
+    def session_ended(self, session_id: str) -> bool:
+        """Whether that session was ended; one ended elsewhere may seem open for up to a minute more."""
+        ...
+
 
 class Passwords(Protocol):
     """One-way hashes of passwords."""

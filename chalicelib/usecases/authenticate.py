@@ -157,4 +157,6 @@ def _by_session(text: str, accounts: AccountStore, sessions: Sessions, now: date
         account = accounts.get(session.name)
         if account is None or account.fingerprint != session.fingerprint:
             return None
+    if accounts.session_ended(session.id):
+        return None
     return Identified(session.name, "session" if session.fingerprint else "oidc", session.id)

@@ -100,3 +100,12 @@ def test_a_secret_is_made_once_and_shared(another: Another) -> None:
     assert another().secret("session") == secret
     assert another().secret("other") != secret
     assert not another().any()
+
+
+def test_a_session_that_was_ended_is_ended_for_every_instance_and_no_other_is(another: Another) -> None:
+    until = datetime(2099, 1, 1, tzinfo=UTC)
+    another().end_session("s-1", until)
+    another().end_session("s-1", until)
+    assert another().session_ended("s-1")
+    assert not another().session_ended("s-2")
+    assert not another().any()

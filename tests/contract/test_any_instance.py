@@ -121,3 +121,14 @@ def test_without_any_account_nobody_comes_in_and_anonymous_only_when_it_is_confi
     with api_over(api_store, DD_ANONYMOUS_AUTH_CONFIRM="true") as confirmed:
         confirmed.get(LIST, authorization="").must_be(200)
         assert confirmed.get("/auth/user", authorization="").must_be(200) == {"username": "anonymous"}
+
+
+def test_a_copy_of_a_session_cookie_opens_nothing_anywhere_once_its_owner_has_logged_out(instances: Instances) -> None:
+    copied, elsewhere = cookie_of(instances.log_in(instances.one)), cookie_of(instances.log_in(instances.other))
+    shown = {"authorization": "", "cookie": copied, "origin": "http://slipway.test"}
+    remembered = instances.one.call("POST", "/auth/remember", {"remember": True}, **shown)
+    instances.one.call("POST", "/auth/logout", **shown).must_be(200)
+    for instance in (instances.one, instances.other):
+        for cookie in (copied, cookie_of(remembered)):
+            instance.get("/auth/user", authorization="", cookie=cookie).must_be(401)
+        instance.get("/auth/user", authorization="", cookie=elsewhere).must_be(200)

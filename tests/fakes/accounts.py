@@ -19,6 +19,7 @@ class FakeAccounts:
     def __init__(self, *accounts: Account) -> None:
         self._accounts = {account.name: account for account in accounts}
         self._secrets: dict[str, bytes] = {}
+        self._ended: set[str] = set()
 
     def get(self, name: str) -> Account | None:
         return self._accounts.get(name)
@@ -33,6 +34,12 @@ class FakeAccounts:
 
     def secret(self, name: str) -> bytes:
         return self._secrets.setdefault(name, secrets.token_bytes(32))
+
+    def end_session(self, session_id: str, until: datetime) -> None:
+        self._ended.add(session_id)
+
+    def session_ended(self, session_id: str) -> bool:
+        return session_id in self._ended
 
 
 class FakePasswords:

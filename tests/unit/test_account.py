@@ -190,6 +190,20 @@ class TestConfiguredAccounts:
         assert ConfiguredAccounts([], FakeAccounts(ADA)).any()
         assert not ConfiguredAccounts([], FakeAccounts()).any()
 
+    def test_a_session_ended_here_is_over_at_once_and_one_ended_elsewhere_within_a_minute(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stored, passed = FakeAccounts(), [1000.0]
+        monkeypatch.setattr(time, "monotonic", lambda: passed[0])
+        here, there = ConfiguredAccounts([], stored), ConfiguredAccounts([], stored)
+        assert not here.session_ended("one")
+        assert not there.session_ended("one")
+        here.end_session("one", NOON)
+        assert here.session_ended("one")
+        assert not there.session_ended("one")
+        passed[0] += 60
+        assert there.session_ended("one")
+
 
 def test_checks_from_many_threads_agree() -> None:
     passwords = Argon2Passwords()

@@ -1,10 +1,11 @@
-"""Accounts and shared secrets in DynamoDB, each added once and never overwritten."""
+"""Accounts, shared secrets and the sessions that were ended, in DynamoDB; each added once and never changed."""
 
 from __future__ import annotations
 
 import base64
 import secrets
 from contextlib import suppress
+from datetime import datetime
 
 from chalicelib.adapters.dynamo import blob
 from chalicelib.adapters.dynamo.models import AccessModel
@@ -13,7 +14,7 @@ from chalicelib.domain.account import Account
 from chalicelib.domain.errors import Stale
 from chalicelib.wire import moment
 
-_ACCOUNT, _SECRET = "account", "secret"
+_ACCOUNT, _SECRET, _ENDED = "account", "secret", "ended-session"
 
 
 class DynamoAccounts:
@@ -49,3 +50,18 @@ class DynamoAccounts:
         with translated(f"secret {name}"):
             item = AccessModel.get(_SECRET, name, consistent_read=True)
         return base64.b64decode(blob.unpack(item.value))
+
+    def end_session(self, session_id: str, until: datetime) -> None:
+        """Let that session in no more."""
+        item = AccessModel(_ENDED, session_id, value=blob.pack({}), expires_at=int(until.timestamp()))
+        with translated("the end of a session"):
+            item.save()
+
+    def session_ended(self, session_id: str) -> bool:
+        """Whether that session was ended."""
+        with translated("the end of a session"):
+            try:
+                AccessModel.get(_ENDED, session_id, consistent_read=True)
+            except AccessModel.DoesNotExist:
+                return False
+        return True
