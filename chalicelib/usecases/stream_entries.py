@@ -32,6 +32,17 @@ def stream_entries(query: EntryQuery, connection: Connection, ordering: Ordering
     _tell_executors(connection.id, arguments, ordering)
 
 
+def tell_executor(
+    agent: str, query: EntryQuery, connection: Connection, after: Mapping[str, int], ordering: Ordering
+) -> Command:
+    """Have one agent's executor send its log there; `after` are sources' last entries that are known already.
+
+    Raises Unavailable.
+    """
+    arguments = {"query": query.arguments(), "connection": connection.arguments(), "after": dict(after)}
+    return ordering.order(agent, CommandKind.STREAM_ENTRIES, arguments)
+
+
 def send_entries(entries: Sequence[LogEntry], commands: CommandStore, connections: Connections) -> None:
     """Send what an instance of the API has logged to whoever follows. Raises Unavailable for a store."""
     for viewer in commands.of_kind(INSTANCES, CommandKind.STREAM_ENTRIES):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from chalicelib.domain.command import Command
@@ -51,20 +51,21 @@ class OwnLog:
         """Begin to serve the viewer a command names, in threads of its own."""
         query = EntryQuery.of(command.arguments["query"])
         connection = Connection.of(command.arguments["connection"])
+        after = command.arguments.get("after", {})
         viewer = Viewer(connection, LogQuery(), self._connections, "the executor's own log")
         threading.Thread(target=viewer.run, name="own-log-viewer", daemon=True).start()
-        threading.Thread(target=self._feed, args=(viewer, query), name="own-log", daemon=True).start()
+        threading.Thread(target=self._feed, args=(viewer, query, after), name="own-log", daemon=True).start()
 
     def stop(self) -> None:
         """Send no more. Viewers stay: the others of whom they hear go on."""
         self._stopping.set()
 
-    def _feed(self, viewer: Viewer, query: EntryQuery) -> None:
-        had = 0
+    def _feed(self, viewer: Viewer, query: EntryQuery, after: Mapping[str, int]) -> None:
+        had = dict(after)
         while not viewer.over:
-            news = [entry for entry in self._entries() if entry.number > had]
+            news = [entry for entry in self._entries() if entry.number > had.get(entry.source, 0)]
             if news:
-                had = news[-1].number
+                had[news[-1].source] = news[-1].number
                 named = (replace(entry, component=f"{self._agent}.{entry.component}") for entry in news)
                 chosen = query.choose(named)
                 # The tail is of what was there when the viewer came.

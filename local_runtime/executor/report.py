@@ -83,6 +83,7 @@ class Report:
             watchers={name: _watcher(watcher) for name, watcher in self._watchers.items()},
             facts={
                 "version": settings.version,
+                "startedAt": self._services.started_at.isoformat(),
                 "host": platform.node(),
                 "os": platform.system().lower(),
                 "arch": platform.machine(),

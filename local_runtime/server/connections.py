@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chalicelib.domain.connection import NORMAL, SILENCE_SECONDS, TOO_SLOW
+from chalicelib.domain.connection import NORMAL, SILENCE_SECONDS, TOO_SLOW, Connection
 from chalicelib.wire.log import read_farewell
 from local_runtime.server.log_socket import LogSocket
 
@@ -39,7 +39,12 @@ class OpenConnection:
     @property
     def silent(self) -> bool:
         """Whether its executor has not been heard of for too long."""
-        return time.monotonic() - self._heard_at > SILENCE_SECONDS
+        return self.quiet > SILENCE_SECONDS
+
+    @property
+    def quiet(self) -> float:
+        """Seconds for which its executor has not been heard of."""
+        return time.monotonic() - self._heard_at
 
     def hear(self) -> None:
         """Its executor is there."""
@@ -68,6 +73,10 @@ class OpenConnections:
         connection = OpenConnection(socket)
         self._open[connection_id] = connection
         return connection_id, connection
+
+    def named(self, connection_id: str, url: str) -> Connection:
+        """The connection as executors are told of it."""
+        return Connection(connection_id, url, self.secret, many=True)
 
     def remove(self, connection_id: str) -> None:
         """It is gone."""

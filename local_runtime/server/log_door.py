@@ -9,13 +9,13 @@ import anyio
 import anyio.to_thread
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from chalicelib.domain.connection import BROKEN, Connection, Ended
+from chalicelib.domain.connection import BROKEN, Ended
 from chalicelib.ports.services import Services
 from handlers.streaming import begin_logs, refusal
 from local_runtime.server.connections import PATH, OpenConnection, OpenConnections
 from local_runtime.server.log_socket import EXTENSION
 from local_runtime.server.own_log_door import OwnLogDoor
-from local_runtime.server.upgrade import refuse, until_gone, upgrade_of
+from local_runtime.server.upgrade import executors_url, refuse, until_gone, upgrade_of
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -31,7 +31,7 @@ def stream_routes(services: Services) -> Sequence[BaseRoute]:
     connections = OpenConnections()
     door = LogDoor(services, connections)
     calls = Route(PATH, endpoint=connections, methods=["GET", "POST", "DELETE"], include_in_schema=False)
-    own = WebSocketRoute(OWN_LOG_PATH, endpoint=OwnLogDoor(services))
+    own = WebSocketRoute(OWN_LOG_PATH, endpoint=OwnLogDoor(services, connections))
     return [*(WebSocketRoute(path, endpoint=door) for path in STREAM_PATHS), own, calls]
 
 
@@ -54,7 +54,9 @@ class LogDoor:
         await send({"type": "websocket.accept"})
         connection_id, connection = self._connections.add(scope["extensions"][EXTENSION])
         try:
-            target = Connection(connection_id, self._url(scope), self._connections.secret, many=True)
+            target = self._connections.named(
+                connection_id, executors_url(scope, self._services.settings.connections_url)
+            )
             begin = begin_logs, scope["path_params"]["id"], request, self._services, target
             remind = await self._in_thread(*begin)
             await self._until_gone(connection, receive, remind)
@@ -84,11 +86,3 @@ class LogDoor:
 
     async def _in_thread(self, work: Any, *arguments: Any) -> Any:
         return await anyio.to_thread.run_sync(work, *arguments, limiter=self._threads)
-
-    def _url(self, scope: Scope) -> str:
-        """Where executors reach this server: as configured, else where this viewer's connection came in."""
-        configured = self._services.settings.connections_url
-        if configured:
-            return configured
-        host, port = scope["server"]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

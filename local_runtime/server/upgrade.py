@@ -19,6 +19,14 @@ def upgrade_of(scope: Scope, *, trust_proxy: bool) -> Request:
     return replace(request, scheme=scheme, path_params=scope["path_params"])
 
 
+def executors_url(scope: Scope, configured: str | None) -> str:
+    """Where executors reach this server: as configured, else where this viewer's connection came in."""
+    if configured:
+        return configured
+    host, port = scope["server"]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 async def refuse(send: Send, response: Response) -> None:
     """Answer with plain HTTP."""
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.headers]

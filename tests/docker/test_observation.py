@@ -5,18 +5,22 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from chalicelib.adapters.dynamo.models import ResultModel
 from chalicelib.bootstrap import Services
 from chalicelib.config import load
+from chalicelib.domain.command import CommandKind
 from tests.docker.rig import EngineHost
 from tests.docker.slipway import Slipway, running_slipway, within
 
@@ -93,8 +97,7 @@ def test_a_large_log_of_a_stopped_container_comes_whole_and_leaves_nothing_behin
     status, _, body = slipway.get(f"/containers/{container}/logs?tail=10000&timestamps=false")
     assert status == 200
     assert [len(one) for one in body.splitlines()] == [936] * 2000
-    given = Path(f"/proc/{slipway.pid('executor')}/environ").read_text().split("\0")
-    tables = Services(load(dict(entry.split("=", 1) for entry in given if "=" in entry))).tables
+    tables = _services(slipway).tables
     assert tables.client.scan(TableName=tables.name(ResultModel))["Items"] == []
     slipway.remove(container)
 
@@ -194,6 +197,35 @@ def test_slipways_own_log_tells_of_server_and_executors(slipway: Slipway) -> Non
     assert all(entry["level"] == "error" for entry in slipway.json("/log/entries?level=error"))
     with connect(f"ws://{slipway.address}/api/v1/log/stream?tail=1", compression=None) as socket:
         assert set(json.loads(socket.recv(timeout=10))) == {"timestamp", "level", "component", "msg"}
+
+
+def test_slipways_own_log_goes_on_when_an_executor_begins_a_new_life(slipway: Slipway) -> None:
+    def told_of(socket: ClientConnection, component: str, word: str) -> dict[str, Any]:
+        """The first entry of that component with that word, which comes within a minute."""
+        until = time.monotonic() + 60
+        while True:
+            found = json.loads(socket.recv(timeout=max(0.1, until - time.monotonic())))
+            if found["component"].startswith(component) and word in found["msg"]:
+                return dict(found)
+
+    services = _services(slipway)
+    before = services.clock.now()
+
+    def told() -> bool:
+        orders = services.commands.of_kind("local", CommandKind.STREAM_ENTRIES)
+        return any(one.ended and one.created_at >= before for one in orders)
+
+    with connect(f"ws://{slipway.address}/api/v1/log/stream?tail=0", compression=None) as socket:
+        within(30, told)
+        os.kill(slipway.pid("executor"), signal.SIGKILL)
+        entry = told_of(socket, "local.executor", "is at work")
+        assert datetime.fromisoformat(entry["timestamp"]) >= before
+
+
+def _services(slipway: Slipway) -> Services:
+    """What the executor works with: the same store."""
+    given = Path(f"/proc/{slipway.pid('executor')}/environ").read_text().split("\0")
+    return Services(load(dict(entry.split("=", 1) for entry in given if "=" in entry)))
 
 
 def test_a_cycle_is_told_to_whoever_follows_events_while_it_goes_on(slipway: Slipway) -> None:
