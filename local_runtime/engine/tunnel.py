@@ -22,6 +22,8 @@ _OPEN_SECONDS = 20.0
 """Until the socket must be there: to connect, and to prove who one is."""
 _CLOSE_SECONDS = 5.0
 _LAST_WORDS = 5
+_WORDS_SECONDS = 1.0
+"""For ssh to say why a connection was closed, which we may see before we have read that."""
 _OPTIONS = {
     # Nobody is there to be asked, and a host that is not known is not spoken to.
     "BatchMode": "yes",
@@ -62,6 +64,7 @@ class Tunnel:
         self._process: subprocess.Popen[str] | None = None
         self._folder: Path | None = None
         self._words: list[str] = []
+        self._spoken = threading.Condition()
         atexit.register(self.close)
 
     def open(self) -> str:
@@ -73,9 +76,11 @@ class Tunnel:
             return f"unix://{self._folder}/engine.sock"
 
     def complaint(self) -> str | None:
-        """What ssh said since one asked last, such as why the other side has no such socket."""
-        said = "; ".join(self._words)
-        self._words.clear()
+        """What ssh said since one asked last, such as why the other side has no such socket; None after a second."""
+        with self._spoken:
+            self._spoken.wait_for(lambda: self._words, _WORDS_SECONDS)
+            said = "; ".join(self._words)
+            self._words.clear()
         return said or None
 
     def close(self) -> None:
@@ -131,8 +136,10 @@ class Tunnel:
         with process.stderr as lines:
             for line in lines:
                 if line.strip():
-                    words.append(line.strip())
-                    del words[:-_LAST_WORDS]
+                    with self._spoken:
+                        words.append(line.strip())
+                        del words[:-_LAST_WORDS]
+                        self._spoken.notify_all()
         process.wait()
 
     def _arguments(self) -> list[str]:

@@ -106,7 +106,7 @@ class Site:
         return opened
 
 
-def wait_for(look: Callable[[], Any], seconds: float = 10.0) -> Any:
+def wait_for(look: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Whatever `look` finds at last; an AssertionError when that is nothing."""
     until = time.monotonic() + seconds
     while not (found := look()):

@@ -101,8 +101,13 @@ def test_who_falls_ill_after_an_update_is_put_back_also_by_the_next_executor(
             found = site.inspect("web")
             assert found["Config"]["Image"] == site.reference("1.0")
             assert found["State"]["Running"] and site.data("web") == data
-            actions = [row.action for row in running.services.audit.newest([running.agent], 50) if ended.id in row.id]
-            assert actions == ["auto-rollback"]
+
+            def actions() -> list[str]:
+                rows = running.services.audit.newest([running.agent], 50)
+                return [row.action for row in rows if ended.id in row.id]
+
+            wait_for(actions)
+            assert actions() == ["auto-rollback"]
             # The candidate is found again, and not tried again.
             stored = running.stored("web")
             assert stored is not None and stored.id == found["Id"]
