@@ -30,8 +30,8 @@ class Screen:
         """The start-up panel: where it is, and on the very first start who may come in."""
         rows = Table.grid(padding=(0, 2))
         rows.add_row("API", Text(f"{url}/api/v1/containers", style="bold"))
-        rows.add_row("Docs", f"{url}{DOCS_PATH}")
-        rows.add_row("Data", str(self._data))
+        rows.add_row("Docs", Text(f"{url}{DOCS_PATH}"))
+        rows.add_row("Data", Text(_tame(str(self._data))))
         if password is not None:
             rows.add_row("User", "admin")
             rows.add_row("Password", Text(password, style="bold"))
@@ -44,12 +44,22 @@ class Screen:
 
 
 def _readable(line: str) -> Text:
-    """A line of the JSON log as a person reads it: time, level when it matters, message, stack trace; others as is."""
+    """A line of the JSON log as a person reads it: time, level when it matters, message, stack trace; others as is.
+
+    What a log quotes was written by others, a container's name or a path: it must neither steer the terminal nor
+    begin a line of its own.
+    """
     try:
         record = json.loads(line)
-        text = f"{record['timestamp'][11:19]} {record['message']}"
+        text = _tame(f"{record['timestamp'][11:19]} {record['message']}")
         level = record["level"]
     except (ValueError, KeyError, TypeError):
-        return Text.from_ansi(line)
-    trace = f"\n{record['exception']}" if isinstance(record.get("exception"), str) else ""
-    return Text(text + trace, style=LEVELS.get(level, ""))
+        return Text(_tame(Text.from_ansi(line).plain))
+    trace = record.get("exception")
+    told = "".join(f"\n{'':>8} │   {_tame(one)}" for one in trace.split("\n")) if isinstance(trace, str) else ""
+    return Text(text + told, style=LEVELS.get(level, "") if isinstance(level, str) else "")
+
+
+def _tame(text: str) -> str:
+    """The text with everything that is no visible character written out: escapes, line ends, marks that turn lines."""
+    return "".join(one if one.isprintable() or one == "\t" else ascii(one)[1:-1] for one in text)

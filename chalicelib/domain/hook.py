@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from chalicelib.domain.environment import is_sensitive
+from chalicelib.domain.environment import is_sensitive, without_user_info
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.labels import flag, label
 
@@ -22,7 +22,6 @@ _MILLISECONDS = re.compile(r"[0-9]{1,9}")
 _ASSIGNMENT = re.compile(
     r"""(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{0,127})(?P<sign>"?\s{0,8}[=:]\s{0,8})(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s,;"']+)"""
 )
-_USER_INFO = re.compile(r"(?<![a-z0-9+.-])(?P<scheme>[a-z][a-z0-9+.-]{0,31}://)[^/@\s]+@", re.IGNORECASE)
 _BEARER = re.compile(r"(?P<kind>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 
 
@@ -81,6 +80,6 @@ def masked(output: bytes, secrets: Collection[str] = ()) -> str:
     text = output[:OUTPUT_LIMIT].decode(errors="replace").replace("\0", "")
     for secret in sorted((one for one in secrets if len(one) > 3), key=len, reverse=True):
         text = text.replace(secret, "***")
-    text = _BEARER.sub(r"\g<kind>***", _USER_INFO.sub(r"\g<scheme>***@", text))
+    text = _BEARER.sub(r"\g<kind>***", without_user_info(text))
     text = _ASSIGNMENT.sub(lambda one: f"{one['name']}{one['sign']}***" if is_sensitive(one["name"]) else one[0], text)
     return text.strip()

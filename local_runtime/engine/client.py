@@ -13,6 +13,7 @@ from docker import errors
 from docker.api.client import APIClient
 from docker.tls import TLSConfig
 
+from chalicelib.domain.environment import without_secrets
 from chalicelib.ports.engine import EngineConflict, EngineError, EngineNotFound, EngineRejected, EngineUnavailable
 from local_runtime.engine.token import Token
 
@@ -105,12 +106,13 @@ def translated() -> Iterator[None]:
     except errors.APIError as error:
         raise _refusal(error) from error
     except (errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise EngineUnavailable(f"the Docker engine does not answer: {error}") from error
+        raise EngineUnavailable(without_secrets(f"the Docker engine does not answer: {error}")) from error
 
 
 def _refusal(error: errors.APIError) -> EngineError:
     status = error.status_code or 500
-    message = str(error.explanation or error)
+    # A registry behind a proxy, or a variable the daemon does not like, is quoted with its password.
+    message = without_secrets(str(error.explanation or error))
     if status == 404:
         return EngineNotFound(message)
     if status == 409:

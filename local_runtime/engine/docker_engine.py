@@ -14,6 +14,7 @@ from docker.types import CancellableStream
 from docker.utils import convert_filters, parse_repository_tag
 
 from chalicelib.domain.client_credentials import ClientCredentials
+from chalicelib.domain.environment import without_secrets
 from chalicelib.domain.log import LogQuery
 from chalicelib.domain.stats import Reading
 from chalicelib.ports.engine import (
@@ -297,7 +298,8 @@ def _follow_pull(chunks: Iterator[bytes], progress: Callable[[PullProgress], Non
     for line in json_lines(chunks):
         # The status line was 200 long ago: a failure now comes as one more line.
         if "error" in line or "errorDetail" in line:
-            raise PullFailed(line.get("error") or (line["errorDetail"] or {}).get("message") or "the pull failed")
+            said = line.get("error") or (line["errorDetail"] or {}).get("message") or "the pull failed"
+            raise PullFailed(without_secrets(str(said)))
         if progress:
             detail = line.get("progressDetail") or {}
             progress(

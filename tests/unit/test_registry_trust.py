@@ -179,3 +179,9 @@ def test_a_redirect_on_the_same_host_keeps_its_trust_but_not_its_credentials() -
 def test_nothing_public_leads_inside_or_in_the_clear(target: str, content: bool) -> None:
     with pytest.raises(RegistryUntrusted):
         redirect("https://ghcr.io/v2/a/blobs/x", target, content=content)
+
+
+def test_a_password_in_a_url_is_in_no_error() -> None:
+    with pytest.raises(RegistryUntrusted) as caught:
+        redirect("https://ada:s3cret@ghcr.io/v2/a/manifests/1", "https://bob:hidden@cdn.example/a", credentials=True)
+    assert str(caught.value) == "ghcr.io redirects to cdn.example, which is not followed"

@@ -192,7 +192,8 @@ def _basic(account: Account) -> str:
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).netloc.lower()
+    # Without the name and password some URLs hold: hosts stand in errors.
+    return urlsplit(url).netloc.rpartition("@")[2].lower()
 
 
 def _hostname(url: str) -> str:

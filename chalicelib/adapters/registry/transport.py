@@ -278,4 +278,5 @@ def _retry_after(header: str | None, clock: Clock) -> float | None:
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).netloc.lower()
+    # Without the name and password some URLs hold: hosts stand in errors.
+    return urlsplit(url).netloc.rpartition("@")[2].lower()
