@@ -71,6 +71,7 @@ class Settings:
     features: frozenset[str] = frozenset({"containeractions", "delete"})
     compat_wud: bool = True
     trust_proxy: bool = False
+    most_connections: int = 800
     cors_enabled: bool = False
     cors_origin: str = "*"
     cors_methods: str = "GET,HEAD,PUT,PATCH,POST,DELETE"
@@ -139,6 +140,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         ),
         compat_wud=reader.flag("DD_COMPAT_WUD", defaults.compat_wud),
         trust_proxy=reader.flag("DD_SERVER_TRUSTPROXY", defaults.trust_proxy),
+        most_connections=reader.number("DD_SERVER_CONNECTIONS", defaults.most_connections, 4, 100_000),
         cors_enabled=reader.flag("DD_SERVER_CORS_ENABLED", defaults.cors_enabled),
         cors_origin=reader.text("DD_SERVER_CORS_ORIGIN", defaults.cors_origin),
         cors_methods=reader.text("DD_SERVER_CORS_METHODS", defaults.cors_methods),

@@ -99,6 +99,11 @@ class Settings(Protocol):
         ...
 
     @property
+    def most_connections(self) -> int:
+        """How many connections a server of ours has at once: `DD_SERVER_CONNECTIONS`."""
+        ...
+
+    @property
     def cors_enabled(self) -> bool:
         """Whether other origins may read answers: `DD_SERVER_CORS_ENABLED`."""
         ...

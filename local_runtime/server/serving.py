@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -16,8 +17,9 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.host_name import is_loopback
 from handlers.auth import first_account
 from local_runtime.server.application import build_app
-from local_runtime.server.http_socket import HttpSocket
+from local_runtime.server.http_socket import HttpSocket, Seldom
 from local_runtime.server.log_socket import LogSocket
+from local_runtime.server.places import Places
 
 if TYPE_CHECKING:
     import socket
@@ -43,12 +45,14 @@ def serve(services: Services, host: str, port: int, paths: Paths | None = None) 
     if services.settings.anonymous and not loopback:
         LOG.warning("Everybody who can reach %s may do everything here, as DD_ANONYMOUS_AUTH_CONFIRM says.", host)
     app = build_app(services, paths, loopback=loopback)
+    places = Places(services.settings.most_connections, shared=services.settings.trust_proxy)
+    logging.getLogger("uvicorn.error").addFilter(Seldom())
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="uvloop",
-        http=HttpSocket,
+        http=partial(HttpSocket, places=places),  # type: ignore[arg-type]
         ws=LogSocket,
         ws_per_message_deflate=False,
         log_config=None,

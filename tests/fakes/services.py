@@ -43,6 +43,7 @@ class FakeSettings:
     features: frozenset[str] = frozenset({"containeractions", "delete"})
     compat_wud: bool = True
     trust_proxy: bool = False
+    most_connections: int = 800
     cors_enabled: bool = False
     cors_origin: str = "*"
     cors_methods: str = "GET,HEAD,PUT,PATCH,POST,DELETE"
