@@ -189,7 +189,7 @@ class Contained:
             ended: Operation = self.wait(operation.id, look, seconds)
         except AssertionError:
             raise AssertionError(f"{self.now(operation)}\n{self.names()}\n{self.logs()}") from None
-        wait_for(lambda: not self.deputies(), 5)
+        wait_for(lambda: not self.deputies())
         return ended
 
     def wait(self, command_id: str, look: Callable[[], Any], seconds: float = 30) -> Any:

@@ -115,7 +115,7 @@ def test_whatever_bytes_a_container_writes_every_line_is_one_frame(
 
 def test_streams_and_beginnings_can_be_chosen(slipway: Slipway) -> None:
     container = slipway.run("chosen", "for i in 1 2 3 4 5 6; do echo o$i; sleep 0.01; done; echo e >&2; sleep 1000")
-    within(10, lambda: b"e\n" in slipway.get(f"/containers/{container}/logs")[2])
+    within(30, lambda: b"e\n" in slipway.get(f"/containers/{container}/logs")[2])
 
     def read(query: str) -> list[str]:
         with slipway.follow(container, f"follow=false&{query}") as socket:
@@ -150,7 +150,7 @@ def test_one_stream_of_the_engine_feeds_fifty_viewers_and_ends_with_the_last(
             assert lines == [f"tick {begin + offset}" for offset in range(30)], "history and stream without a seam"
         lines_of(first, 5)
         assert followers(engine, ticking) == 1
-    within(8, lambda: followers(engine, ticking) == 0)
+    within(30, lambda: followers(engine, ticking) == 0)
 
 
 def test_who_does_not_read_is_let_go_and_holds_up_nobody(slipway: Slipway) -> None:
@@ -183,7 +183,7 @@ def _code_after_all(socket: ClientConnection) -> int:
 
 def test_a_container_that_does_not_run_is_4001_and_an_unknown_one_4004(slipway: Slipway) -> None:
     stopped = slipway.run("stopped", "true")
-    within(10, lambda: slipway.json(f"/containers/{stopped}")["status"] == "exited")
+    within(30, lambda: slipway.json(f"/containers/{stopped}")["status"] == "exited")
     with slipway.follow(stopped) as socket:
         assert code_of(socket) == 4001
     with slipway.follow("0" * 64) as socket:
@@ -204,7 +204,7 @@ def test_a_client_that_vanishes_ends_the_engines_stream(slipway: Slipway, engine
     lines_of(socket, 2)
     assert followers(engine, ticking) == 1
     socket.socket.close()
-    within(8, lambda: followers(engine, ticking) == 0)
+    within(30, lambda: followers(engine, ticking) == 0)
 
 
 def test_a_viewer_of_a_dead_executor_is_told_within_seconds(slipway: Slipway, ticking: str) -> None:
@@ -212,18 +212,18 @@ def test_a_viewer_of_a_dead_executor_is_told_within_seconds(slipway: Slipway, ti
         lines_of(socket, 2)
         begun = time.monotonic()
         os.kill(slipway.pid("executor"), signal.SIGKILL)
-        assert code_of(socket, 20) == 1011
-        assert time.monotonic() - begun < 16
-    within(20, lambda: _can_follow(slipway, ticking))
+        assert code_of(socket, 40) == 1011
+        assert time.monotonic() - begun < 40
+    within(30, lambda: _can_follow(slipway, ticking))
 
 
 def test_the_executor_lets_go_when_the_server_dies(slipway: Slipway, engine: EngineHost, ticking: str) -> None:
     socket = slipway.follow(ticking, "tail=1")
     lines_of(socket, 2)
     os.kill(slipway.pid("server"), signal.SIGKILL)
-    within(15, lambda: followers(engine, ticking) == 0)
+    within(30, lambda: followers(engine, ticking) == 0)
     socket.close()
-    within(20, lambda: _can_follow(slipway, ticking))
+    within(30, lambda: _can_follow(slipway, ticking))
 
 
 def test_an_engine_that_restarts_ends_its_streams_and_serves_new_ones(
@@ -235,7 +235,7 @@ def test_an_engine_that_restarts_ends_its_streams_and_serves_new_ones(
         assert code_of(socket, 15) in (1000, 1011)
     engine.start()
     engine.http.post(f"/containers/{ticking}/start")
-    within(20, lambda: _can_follow(slipway, ticking), slipway.log)
+    within(30, lambda: _can_follow(slipway, ticking), slipway.log)
 
 
 def _can_follow(slipway: Slipway, container: str) -> bool:

@@ -83,7 +83,7 @@ def test_the_first_run_makes_the_environment_and_the_second_does_nothing(checkou
     assert checkout.versions() == {"machine": "1"}
     started = time.monotonic()
     assert checkout.run() == ""
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 5
 
 
 def test_tests_bring_more_and_satisfy_the_machine_too(checkout: Checkout) -> None:

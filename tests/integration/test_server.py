@@ -147,13 +147,13 @@ def test_a_stream_that_ends_by_itself_is_whole(server: Server) -> None:
 
 
 def test_answers_that_wait_do_not_hold_up_the_others(server: Server) -> None:
-    waiting = [threading.Thread(target=server.ask, args=("GET", "/api/v1/slow?seconds=2")) for _ in range(60)]
+    waiting = [threading.Thread(target=server.ask, args=("GET", "/api/v1/slow?seconds=4")) for _ in range(60)]
     for thread in waiting:
         thread.start()
     time.sleep(0.3)
     begun = time.monotonic()
     assert server.ask("GET", "/api/v1/things/1")[0] == 200
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 3.5
     for thread in waiting:
         thread.join(30)
 

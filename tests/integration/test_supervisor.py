@@ -111,7 +111,7 @@ def test_a_killed_supervisor_leaves_no_orphans(data: Path) -> None:
     with Supervised(data).until_ready() as slipway:
         slipway.process.kill()
         slipway.process.wait(10)
-        wait_for(lambda: not [pid for pid in slipway.all_pids() if alive(pid)], slipway.told, seconds=5)
+        wait_for(lambda: not [pid for pid in slipway.all_pids() if alive(pid)], slipway.told)
 
 
 def test_after_a_kill_the_next_start_works_at_once(data: Path) -> None:
