@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol, cast
@@ -19,6 +20,8 @@ LINE_LIMIT = 16 * 1024
 HEADER_LIMIT = 100
 CONNECTION_LIMIT = 256
 IDLE_SECONDS = 300
+UNPROVEN_SECONDS = 30
+"""How long a connection may be silent that has not yet shown that it has the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Answer:
     status: int = 200
     content_type: str = "application/x-amz-json-1.0"
     headers: tuple[tuple[str, str], ...] = ()
+    proven: bool = False
+    """Whether the request bore a valid signature: whoever sent it may keep its connection."""
 
 
 class Stream(Protocol):
@@ -60,6 +65,9 @@ Handle = Callable[[Request], Answer]
 class Door:
     """Accepts connections on `host:port` and gives each a thread, so a long poll holds up nobody else.
 
+    Any user of the machine can connect. So connections that have not shown the key give way to new ones when all
+    places are taken, the oldest first.
+
     `names` are the Host names it answers to, next to loopback ones and the address it was reached at.
     """
 
@@ -69,6 +77,8 @@ class Door:
         self._handle = handle
         self._names = names | {host}
         self._places = threading.BoundedSemaphore(CONNECTION_LIMIT)
+        self._unproven: dict[socket.socket, None] = {}
+        self._guard = threading.Lock()
         self._in_hand = 0
         self._answered = threading.Condition()
         bound_host, bound_port = self._socket.getsockname()[:2]
@@ -81,9 +91,11 @@ class Door:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            if not self._places.acquire(blocking=False):
+            if not self._places.acquire(blocking=False) and not self._made_room():
                 connection.close()
                 continue
+            with self._guard:
+                self._unproven[connection] = None
             threading.Thread(target=self._converse, args=(connection,), name="connection", daemon=True).start()
 
     def close(self) -> None:
@@ -96,16 +108,42 @@ class Door:
         with self._answered:
             return self._answered.wait_for(lambda: self._in_hand == 0, seconds)
 
+    def _made_room(self) -> bool:
+        """Whether a connection that has shown no key could be closed, and its place be taken."""
+        with self._guard:
+            oldest = next(iter(self._unproven), None)
+            if oldest is None:
+                return False
+            del self._unproven[oldest]
+            with suppress(OSError):
+                oldest.shutdown(socket.SHUT_RDWR)
+        return self._places.acquire(timeout=1.0)
+
+    def _judged(self, connection: socket.socket, request: Request) -> Answer:
+        """The answer. A connection that is being answered is not closed for others; nor ever, once it is proven."""
+        with self._guard:
+            unproven = connection in self._unproven
+            self._unproven.pop(connection, None)
+        answer = self._handle(request)
+        if unproven and answer.proven:
+            connection.settimeout(IDLE_SECONDS)
+        elif unproven:
+            with self._guard:
+                self._unproven[connection] = None
+        return answer
+
     def _converse(self, connection: socket.socket) -> None:
         try:
             with connection, connection.makefile("rb", 64 * 1024) as stream:
-                connection.settimeout(IDLE_SECONDS)
+                connection.settimeout(UNPROVEN_SECONDS)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 while self._exchange(connection, cast(Stream, stream)):
                     pass
         except OSError as error:
             log.debug("connection ended: %s", error)
         finally:
+            with self._guard:
+                self._unproven.pop(connection, None)
             self._places.release()
 
     def _exchange(self, connection: socket.socket, stream: Stream) -> bool:
@@ -122,7 +160,7 @@ class Door:
         with self._answered:
             self._in_hand += 1
         try:
-            answer = self._handle(request)
+            answer = self._judged(connection, request)
             _send(connection, answer, last=last)
         finally:
             with self._answered:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
 from local_runtime.store.door import Answer, Request
@@ -57,6 +58,13 @@ class Service:
     def _operation(self, request: Request) -> Answer:
         request_id = ("x-amzn-RequestId", f"{os.getpid()}-{next(self._numbers)}")
         try:
+            self._signatures.check(request)
+        except Fault as fault:
+            return Answer(fault.body(), fault.status, headers=(request_id,))
+        return replace(self._carried_out(request, request_id), proven=True)
+
+    def _carried_out(self, request: Request, request_id: tuple[str, str]) -> Answer:
+        try:
             return Answer(self._call(request), headers=(request_id,))
         except QueueFault as fault:
             return Answer(fault.body(), fault.status, headers=(request_id, ("x-amzn-query-error", fault.query_error)))
@@ -68,7 +76,6 @@ class Service:
             return Answer(failure.body(), failure.status, headers=(request_id,))
 
     def _call(self, request: Request) -> bytes:
-        self._signatures.check(request)
         service, _, operation = request.headers.get("x-amz-target", "").partition(".")
         try:
             content = json.loads(request.body or b"{}")

@@ -228,3 +228,24 @@ def test_it_stops_within_a_second_even_with_long_polls_open(tmp_path: Path) -> N
         for thread in waiting:
             thread.join(10)
         assert [answer["ResponseMetadata"]["HTTPStatusCode"] for answer in answers] == [200] * 10
+
+
+def test_connections_that_show_no_key_keep_nobody_out_and_one_that_did_stays(store: StoreProcess) -> None:
+    where = urlsplit(store.url)
+    host, port = where.hostname or "", where.port or 0
+    sent = {"Host": where.netloc, "Content-Type": JSON_TYPE, "X-Amz-Target": "DynamoDB_20120810.ListTables"}
+    proven = http.client.HTTPConnection(host, port, timeout=20)
+    proven.request("POST", "/", "{}", signed("{}", sent))
+    assert proven.getresponse().read()
+    kept = proven.sock
+    strangers = [socket.create_connection((host, port), timeout=20) for _ in range(300)]
+    try:
+        strangers[-1].sendall(b"POST / HTTP/1.1\r\n")
+        assert ask(store)[0] == 200
+        proven.request("POST", "/", "{}", signed("{}", sent))
+        assert proven.getresponse().read()
+        assert proven.sock is kept
+    finally:
+        for stranger in strangers:
+            stranger.close()
+        proven.close()
