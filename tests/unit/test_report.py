@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -50,6 +51,7 @@ class ExecutorServices:
     registries: CountedRegistries
     settings: ExecutorSettings = field(default_factory=ExecutorSettings)
     clock: StillClock = field(default_factory=StillClock)
+    started_at: datetime = NOON
 
 
 def reported(agents: FakeAgents, counted: dict[str, tuple[int, float]], times: int = 1) -> Any:
