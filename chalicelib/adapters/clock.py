@@ -14,6 +14,10 @@ class SystemClock:
         """The time, in UTC, aware."""
         return datetime.now(UTC)
 
+    def monotonic(self) -> float:
+        """Seconds since some moment, whatever is done to the machine's clock."""
+        return time.monotonic()
+
     def sleep(self, seconds: float) -> None:
         """Wait that long."""
         time.sleep(seconds)

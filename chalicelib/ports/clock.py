@@ -13,6 +13,10 @@ class Clock(Protocol):
         """The time, in UTC, aware."""
         ...
 
+    def monotonic(self) -> float:
+        """Seconds since some moment, to measure how long something takes: setting the machine's clock moves it not."""
+        ...
+
     def sleep(self, seconds: float) -> None:
         """Wait that long."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from chalicelib.domain.command import LEASE, Command
@@ -30,18 +30,19 @@ class Claim:
         self._commands = commands
         self._clock = clock
         self._guard = threading.Lock()
-        self._until = command.lease_until or clock.now()
+        self._hold(command.lease_until or clock.now(), clock.now(), clock.monotonic())
         self._lost = False
         self._down = 0
 
     def renew(self) -> bool:
         """Hold it for one more lease; False once it is lost. Raises Unavailable when the store does not answer."""
         with self._guard:
-            until = self._clock.now() + LEASE
+            now, began = self._clock.now(), self._clock.monotonic()
+            until = now + LEASE
             if self._lost or not self._commands.renew(self.command, until):
                 self._lost = True
                 return False
-            self._until = until
+            self._hold(until, now, began)
             return True
 
     def require(self) -> None:
@@ -50,7 +51,7 @@ class Claim:
         A lease that ran out while the store was away is asked for again. As long as the service is down the wish to
         bring it back outweighs the doubt; a claim known to be lost is lost all the same.
         """
-        if not self._lost and self._clock.now() < self._until:
+        if not self._lost and self._left() > 0:
             return
         try:
             held = self.renew()
@@ -99,8 +100,19 @@ class Claim:
         finally:
             self._down -= 1
 
+    def _hold(self, until: datetime, now: datetime, began: float) -> None:
+        self._until, self._deadline = until, began + (until - now).total_seconds()
+
+    def _left(self) -> float:
+        """Seconds the lease lasts: by the clock that others go by, and no longer than has been measured here.
+
+        The first alone would stretch a lease when the machine's clock is set back, the second when it has slept.
+        """
+        by_clock = (self._until - self._clock.now()).total_seconds()
+        return min(by_clock, self._deadline - self._clock.monotonic())
+
     def _fresh(self) -> None:
-        if not self._lost and self._until - self._clock.now() > LEASE / 2:
+        if not self._lost and self._left() > LEASE.total_seconds() / 2:
             return
         try:
             if not self.renew():

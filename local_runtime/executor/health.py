@@ -23,10 +23,10 @@ class NotAlive(Exception):
 
 def require_alive(host: Host, container: str, seconds: float) -> Document:
     """The container's inspect document after it has stayed up that long. Raises NotAlive."""
-    until = host.clock.now().timestamp() + seconds
+    until = host.clock.monotonic() + seconds
     while True:
         document = _require_running(host, container)
-        left = until - host.clock.now().timestamp()
+        left = until - host.clock.monotonic()
         if left <= 0 or has_health_check(document):
             return document
         host.clock.sleep(min(_PAUSE, left))
@@ -37,7 +37,7 @@ def require_healthy(host: Host, container: str, beat: Callable[[], object]) -> N
 
     `beat` is called every ten seconds, so that the waiting can be seen.
     """
-    started = beaten = host.clock.now().timestamp()
+    started = beaten = host.clock.monotonic()
     patience = max(float(host.settings.health_gate_seconds), _patience(_require_running(host, container)))
     while True:
         document = _require_running(host, container)
@@ -46,7 +46,7 @@ def require_healthy(host: Host, container: str, beat: Callable[[], object]) -> N
             return
         if health.get("Status") == "unhealthy":
             raise NotAlive(f"its health check failed: {_last_output(health)}")
-        now = host.clock.now().timestamp()
+        now = host.clock.monotonic()
         if now - started > patience:
             raise NotAlive(f"its health check did not pass within {patience:.0f} seconds: {_last_output(health)}")
         if now - beaten >= _BEAT:
@@ -60,10 +60,10 @@ def require_heard(host: Host, container: str, heard: Callable[[Document], bool],
 
     Raises NotAlive when it stops or takes longer than a health check may; `beat` is called every ten seconds.
     """
-    started = beaten = host.clock.now().timestamp()
+    started = beaten = host.clock.monotonic()
     patience = float(host.settings.health_gate_seconds)
     while not heard(_require_running(host, container)):
-        now = host.clock.now().timestamp()
+        now = host.clock.monotonic()
         if now - started > patience:
             raise NotAlive(f"it runs, but did not report within {patience:.0f} seconds")
         if now - beaten >= _BEAT:

@@ -11,6 +11,7 @@ from chalicelib.domain.errors import Failed, SlipwayError
 from chalicelib.domain.operation import Operation
 from chalicelib.domain.reference import Reference, is_image_id
 from chalicelib.ports.engine import Engine, EngineNotFound, EngineUnavailable
+from chalicelib.ports.registry import RegistryError
 from local_runtime.executor.host import Host
 
 Document = Mapping[str, Any]
@@ -45,25 +46,39 @@ def _by_digest(host: Host, operation: Operation, troubles: list[str]) -> Iterato
 
 
 def _by_tag(host: Host, operation: Operation, troubles: list[str]) -> Iterator[Document]:
-    """What the tag leads to today, when that is the remembered image; what it led to before keeps the name if not."""
+    """What the tag leads to in its registry today, when that is the remembered image.
+
+    Pulled by its digest: a pull by the tag would move the name on this host, also when nothing comes of the rollback.
+    """
     if operation.target_image is None or is_image_id(operation.target_image):
         return
-    target = Reference.parse(operation.target_image)
+    target = replace(Reference.parse(operation.target_image), digest=None)
     if target.tag is None:
         return
-    name = replace(target, digest=None).familiar
-    before = _id_of(host.engine, name)
+    digest = _digest_today(host, target, troubles)
+    if digest is None:
+        return
+    name = target.with_digest(digest).familiar
     if not _pulled(host, name, troubles):
         return
     image = host.engine.image(name)
-    known = [one for one in (operation.wanted_image_id, operation.wanted_digest) if one]
+    known = {one for one in (operation.wanted_image_id, operation.wanted_digest) if one}
     digests = {text.partition("@")[2] for text in image.get("RepoDigests") or ()}
-    if not known or image["Id"] in known or digests & set(known):
+    if not known or image["Id"] in known or digests & known:
         yield image
         return
-    if before is not None and before != image["Id"]:
-        host.engine.tag(before, name)
-    troubles.append(f"{name} is another image today")
+    troubles.append(f"{target.familiar} is another image today")
+
+
+def _digest_today(host: Host, target: Reference, troubles: list[str]) -> str | None:
+    try:
+        digest = host.registries.cycle().head(target)
+    except RegistryError as error:
+        troubles.append(f"{target.familiar} cannot be looked up: {error}")
+        return None
+    if digest is None:
+        troubles.append(f"the registry does not tell which image {target.familiar} is")
+    return digest
 
 
 def _pulled(host: Host, name: str, troubles: list[str]) -> bool:

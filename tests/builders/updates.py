@@ -46,8 +46,17 @@ class EngineClock(StillClock):
             self.engine.advance(seconds)
 
 
+@dataclass
 class Directory:
-    """Registries that all have one name and ask for nothing."""
+    """Registries that all have one name, ask for nothing, and have what the engine can pull."""
+
+    engine: FakeEngine | None = None
+
+    def cycle(self) -> Any:
+        return self
+
+    def head(self, reference: Reference) -> str | None:
+        return self.engine.offered(reference.familiar) if self.engine else None
 
     def name_of(self, reference: Reference) -> RegistryName:
         return RegistryName("custom.test", f"https://{reference.host}/v2")
@@ -106,7 +115,7 @@ class Bench:
             containers=self.containers,
             operations=self.operations,
             audit=self.audit,
-            registries=Directory(),  # type: ignore[arg-type]
+            registries=Directory(self.engine),  # type: ignore[arg-type]
             patterns=Patterns(),  # type: ignore[arg-type]
             check=lambda containers, since=None: containers,
             clock=self.clock,
@@ -122,7 +131,7 @@ class Bench:
             containers=self.containers,
             backups=self.backups,
             blueprints=self.blueprints,
-            registries=Directory(),  # type: ignore[arg-type]
+            registries=Directory(self.engine),  # type: ignore[arg-type]
             clock=self.clock,
             settings=self.settings,
             gatekeeper=OpenGate(),  # type: ignore[arg-type]

@@ -71,6 +71,11 @@ class FakeEngine:
             self._offers[known] = image
         return image.id
 
+    def offered(self, reference: str) -> str | None:
+        """The digest of what a pull of that reference finds, as its registry tells it."""
+        image = self._offers.get(tagged(reference))
+        return next((name.partition("@")[2] for name in image.digests), None) if image else None
+
     def fail(self, *, on: str, times: int = 1, before: bool = True, error: EngineError | None = None) -> None:
         """The next `times` calls of method `on` raise, before they act or after they have acted."""
         self._faults.append(_Fault(on, times, before, error or EngineUnavailable(f"{on}: no answer")))

@@ -22,12 +22,17 @@ class StillClock:
 
     at: datetime = NOON
     ids: int = 0
+    elapsed: float = 0.0
 
     def now(self) -> datetime:
         return self.at
 
+    def monotonic(self) -> float:
+        return self.elapsed
+
     def sleep(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)
+        self.elapsed += seconds
 
     def new_id(self) -> str:
         self.ids += 1

@@ -17,6 +17,7 @@ import pytest
 from chalicelib.domain.command import Command
 from chalicelib.domain.errors import Failed
 from chalicelib.domain.operation import ROLLBACK, Phase
+from chalicelib.ports.engine import EngineError
 from tests.builders.updates import CHECK, Bench
 
 STRIDE = 5
@@ -77,6 +78,10 @@ class Case:
     """Whether it is a rollback: to `app:2`, remembered by its digest and pulled again."""
     same_tag: bool = False
     """Whether that image went by the tag that leads to the running one now; it is here still."""
+    in_registry: bool = False
+    """Whether that image went by the tag that leads to the running one now; only the registry has it, by that tag."""
+    lost: bool = False
+    """Whether it is nowhere any more: in its registry the tag leads to a third image."""
 
 
 CASES = (
@@ -99,6 +104,8 @@ CASES = (
     Case("back in vain", {"exits": (0.0, 1)}, back=True),
     Case("back by digest", back=True, same_tag=True),
     Case("back by digest in vain", {"exits": (0.0, 1)}, back=True, same_tag=True),
+    Case("back by tag", back=True, in_registry=True),
+    Case("back by tag in vain", {"exits": (0.0, 1)}, back=True, in_registry=True),
     Case("back, stopped", start=False, back=True, same_tag=True),
     Case("back, removing itself", {"exits": (0.0, 1)}, body={"HostConfig": {"AutoRemove": True}}, back=True),
 )
@@ -111,10 +118,13 @@ class World:
         self.bench = Bench(folder)
         self.case = case
         engine = self.bench.engine
-        self.target = "app:1" if case.same_tag else "app:2"
+        self.target = "app:1" if case.same_tag or case.in_registry or case.lost else "app:2"
         if case.same_tag:
             self.wanted = engine.add_image("app:1", case.config, **case.image)
             engine.tag(engine.add_image("app:new"), "app:1")
+        elif case.in_registry or case.lost:
+            offered = engine.offer("app:1", case.config, **case.image)
+            self.wanted = f"sha256:{'0' * 64}" if case.lost else offered
         else:
             self.wanted = engine.offer("app:2", case.config, **case.image)
         self.old = self.bench.run(start=case.start, **case.body)
@@ -126,7 +136,7 @@ class World:
     def _facts(self) -> dict[str, Any]:
         engine = self.bench.engine
         digest = None
-        if not self.case.same_tag:
+        if self.target == "app:2":
             # Looked at and forgotten again: the registry has it, this engine does not.
             engine.pull("app:2")
             digest = engine.image("app:2")["RepoDigests"][0].partition("@")[2]
@@ -248,3 +258,31 @@ def test_two_deaths_anywhere(folders: Iterator[Path], case: Case) -> None:
             if not second.burnt:
                 break
             again += 1
+
+
+def test_a_death_while_it_is_looked_where_a_tag_leads_does_not_move_the_tag(folders: Iterator[Path]) -> None:
+    case = Case("back to what is lost", back=True, lost=True)
+    whole = World(next(folders), case)
+    names = whole.live().passed
+    assert whole.wrong() == []
+    assert whole.bench.ended(whole.operation).phase is Phase.FAILED
+    assert "engine.pull" in names
+    for cut in range(len(names)):
+        world = World(next(folders), case)
+        assert world.live(cut).burnt
+        world.live()
+        assert world.wrong() == [], f"killed at {cut}, before {names[cut]}"
+
+
+def test_a_rollback_that_ends_before_it_touches_the_container_does_not_move_its_tag(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.run()
+    here = bench.engine.image("app:1")["Id"]
+    wanted = bench.engine.offer("app:1")
+    operation = bench.ask(target="app:1", kind=ROLLBACK, backup_id="b", wanted_image_id=wanted)
+    bench.engine.fail(on="info", error=EngineError("it does not say"))
+    with suppress(Failed):
+        bench.perform(operation)
+    ended = bench.ended(operation)
+    assert (ended.phase, ended.reached) == (Phase.FAILED, Phase.PREPARE)
+    assert bench.engine.image("app:1")["Id"] == here
