@@ -33,7 +33,7 @@ def main() -> int:
             signal.signal(number, lambda *_: stopped.set())
         # Loaded only now: a health check is done every few seconds, and the first process of a container stays small.
         if asked.operation:
-            from local_runtime.executor.errand import run_errand
+            from local_runtime.executor.deputies.errand import run_errand
 
             return run_errand(load(), asked.operation, stopped, own=asked.own, socket=asked.socket)
         from local_runtime.executor.life import live

@@ -10,17 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from chalicelib.bootstrap import Services
 from chalicelib.domain.command import Command, CommandKind
 from chalicelib.domain.errors import SlipwayError
-from local_runtime.executor.blueprints import Blueprints
 from local_runtime.executor.busy import Busy
-from local_runtime.executor.checks import Checks
-from local_runtime.executor.follow import Follower
-from local_runtime.executor.guard import Guard
-from local_runtime.executor.herald import Herald
-from local_runtime.executor.observer import Observer
+from local_runtime.executor.observing.observer import Observer
 from local_runtime.executor.performer import Performer
-from local_runtime.executor.report import Report
-from local_runtime.executor.routine import schedule_of
+from local_runtime.executor.reporting.herald import Herald
+from local_runtime.executor.reporting.report import Report
+from local_runtime.executor.security.guard import Guard
 from local_runtime.executor.station import Connect, connect, station, tools_of
+from local_runtime.executor.updating.blueprints import Blueprints
+from local_runtime.executor.watching.checks import Checks
+from local_runtime.executor.watching.follow import Follower
+from local_runtime.executor.watching.routine import schedule_of
 from local_runtime.executor.worker import Worker
 
 log = logging.getLogger(__name__)

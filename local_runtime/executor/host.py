@@ -13,10 +13,10 @@ from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import Engine
 from chalicelib.ports.registry import RegistryDirectory
 from chalicelib.ports.stores import AuditStore, BackupStore, ContainerStore, OperationStore
-from local_runtime.executor.blueprints import Blueprints
 from local_runtime.executor.claim import Claim
-from local_runtime.executor.gatekeeper import Gatekeeper
 from local_runtime.executor.inspection import inspect_optional
+from local_runtime.executor.security.gatekeeper import Gatekeeper
+from local_runtime.executor.updating.blueprints import Blueprints
 
 Document = Mapping[str, Any]
 

@@ -12,16 +12,16 @@ from chalicelib.domain.command import CommandKind, subject
 from chalicelib.domain.container import Identity
 from chalicelib.domain.errors import NotFound
 from chalicelib.ports.engine import Engine, EngineError
+from local_runtime.executor.aftercare.conclusion import Conclusion
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim
-from local_runtime.executor.conclusion import Conclusion
-from local_runtime.executor.deputy import Deputies
+from local_runtime.executor.deputies.deputy import Deputies
+from local_runtime.executor.deputies.itself import Itself
 from local_runtime.executor.inspection import inspect_optional
-from local_runtime.executor.itself import Itself
-from local_runtime.executor.preview import preview
 from local_runtime.executor.station import Station
-from local_runtime.executor.updates import Updates
-from local_runtime.executor.watching import watch
+from local_runtime.executor.updating.preview import preview
+from local_runtime.executor.updating.updates import Updates
+from local_runtime.executor.watching.by_hand import watch
 
 Result = Mapping[str, Any]
 Later = Callable[[Callable[[], object]], object]

@@ -12,14 +12,14 @@ from chalicelib.domain.container import Container
 from chalicelib.ports.engine import Engine
 from local_runtime.engine.absent import absent_engine
 from local_runtime.engine.docker_engine import DockerEngine, Ssh, Tls
-from local_runtime.executor.blueprints import Blueprints
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim, fenced
-from local_runtime.executor.gatekeeper import Gatekeeper
 from local_runtime.executor.host import Host, Witness
-from local_runtime.executor.inventory import with_findings
+from local_runtime.executor.security.gatekeeper import Gatekeeper
 from local_runtime.executor.tools import Check, Tools
-from local_runtime.executor.watcher import Watcher
+from local_runtime.executor.updating.blueprints import Blueprints
+from local_runtime.executor.watching.inventory import with_findings
+from local_runtime.executor.watching.watcher import Watcher
 
 Connect = Callable[[WatcherSettings], Engine]
 

@@ -13,7 +13,7 @@ from chalicelib.ports.patterns import PatternCompiler
 from chalicelib.ports.registry import RegistryDirectory
 from chalicelib.ports.stores import AuditStore, ContainerStore, OperationStore
 from local_runtime.executor.busy import Busy
-from local_runtime.executor.inventory import with_findings
+from local_runtime.executor.watching.inventory import with_findings
 
 
 class Check(Protocol):

@@ -22,9 +22,9 @@ from chalicelib.config import load  # noqa: E402
 from chalicelib.domain.agent import Agent  # noqa: E402
 from chalicelib.settings_watchers import WatcherSettings  # noqa: E402
 from local_runtime.executor.busy import Busy  # noqa: E402
-from local_runtime.executor.checks import Checks  # noqa: E402
 from local_runtime.executor.station import tools_of  # noqa: E402
-from local_runtime.executor.watcher import Watcher  # noqa: E402
+from local_runtime.executor.watching.checks import Checks  # noqa: E402
+from local_runtime.executor.watching.watcher import Watcher  # noqa: E402
 from tests.docker.registry import Access, ImageRegistry, image_registry  # noqa: E402
 from tests.fakes.engine import FakeEngine  # noqa: E402
 from tests.store_process import running_store  # noqa: E402

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import PACKAGES, ROOT, Module, below, modules
+from tests.architecture.source import PACKAGES, ROOT, Module, below, is_module, modules
 
 EVERYWHERE = {"chalicelib"}
 """The package itself holds nothing but the version."""
@@ -85,6 +85,9 @@ MAY_IMPORT = {
     "local_runtime": set(),
 }
 
+BESIDES = ("infra", "script", "tests")
+"""What imports the packages, often within a function where nothing else would notice a module that has moved."""
+
 OUTSIDE_ONLY_FOR = {
     "boto3": ("chalicelib.adapters",),
     "botocore": ("chalicelib.adapters", "chalicelib.bootstrap", "local_runtime.store"),
@@ -133,6 +136,17 @@ def test_a_unit_imports_only_what_the_design_allows(unit: str) -> None:
         if module.name and unit_of(module.name) == unit
         for name in module.imports()
         if internal(name) and name not in EVERYWHERE and not any(below(name, one) for one in allowed)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_import_of_ours_leads_to_a_module_that_is_there() -> None:
+    others = [Module(path) for folder in BESIDES for path in sorted((ROOT / folder).rglob("*.py"))]
+    wrong = [
+        f"{module} imports {name}"
+        for module in [*modules(), *others]
+        for name in module.imports()
+        if name.split(".")[0] in (*PACKAGES, *BESIDES) and not is_module(name)
     ]
     assert not wrong, "\n".join(wrong)
 

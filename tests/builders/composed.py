@@ -12,10 +12,10 @@ from chalicelib.domain.hook import HookRules
 from chalicelib.domain.operation import Operation
 from chalicelib.domain.trigger_settings import read
 from chalicelib.settings_triggers import TriggerSettings
+from local_runtime.executor.aftercare.conclusion import Conclusion
 from local_runtime.executor.compose.step import keep_in_step
-from local_runtime.executor.conclusion import Conclusion
-from local_runtime.executor.hooks import after_update
 from local_runtime.executor.performer import Performer
+from local_runtime.executor.updating.hooks import after_update
 from tests.builders.updates import Bench
 
 FILE = b"# shop\nservices:\n  web:\n    image: app:1   # runs\n    restart: always\n"

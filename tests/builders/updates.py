@@ -15,16 +15,16 @@ from chalicelib.domain.operation import Operation
 from chalicelib.domain.reference import Reference
 from chalicelib.ports.engine import RegistryAuth
 from chalicelib.ports.registry import RegistryName
-from local_runtime.executor.blueprints import Blueprints
+from local_runtime.executor.aftercare.conclusion import Conclusion
+from local_runtime.executor.aftercare.pruning import prune
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim, fenced
-from local_runtime.executor.conclusion import Conclusion
 from local_runtime.executor.host import Host
 from local_runtime.executor.performer import Performer
-from local_runtime.executor.pruning import prune
 from local_runtime.executor.station import Station
 from local_runtime.executor.tools import Tools
-from local_runtime.executor.watcher import Watcher
+from local_runtime.executor.updating.blueprints import Blueprints
+from local_runtime.executor.watching.watcher import Watcher
 from tests.fakes.audit import FakeAudit
 from tests.fakes.engine import FakeEngine
 from tests.fakes.services import StillClock

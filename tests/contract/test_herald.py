@@ -17,8 +17,8 @@ from chalicelib.domain.notice import Event, NoticeState, Rule
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.domain.policy import Policy
 from chalicelib.ports.queues import NOTIFICATIONS
-from local_runtime.executor.automatic import Automatic
-from local_runtime.executor.herald import Herald
+from local_runtime.executor.reporting.herald import Herald
+from local_runtime.executor.updating.automatic import Automatic
 from tests.builders.api import DOCKER_TRIGGER, Api, api_over
 from tests.builders.containers import NOW, container, with_update
 from tests.integration.receivers.broker import mqtt_broker

@@ -11,7 +11,7 @@ import pytest
 from chalicelib.domain.backup import Backup
 from chalicelib.domain.container import Container
 from chalicelib.domain.operation import ROLLBACK, Operation, Phase
-from local_runtime.executor.lookout import Lookout
+from local_runtime.executor.aftercare.lookout import Lookout
 from tests.builders.api import Api, api_over
 from tests.builders.containers import NOW, container
 from tests.fakes.engine import FakeEngine

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.domain.agent import Agent
 from chalicelib.ports.registry import RegistryLimited
-from local_runtime.executor.progress import Progress
+from local_runtime.executor.watching.progress import Progress
 from tests.builders.api import NOW, Api
 from tests.builders.registry_client import TAGS, Client, tags
 from tests.builders.scripted_registry import Scripted, ScriptedRegistry, scripted_registry

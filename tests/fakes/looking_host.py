@@ -14,7 +14,7 @@ from chalicelib.domain.log import LogLine, LogQuery
 from chalicelib.domain.security import SbomReport, Scan, ScanReport, subject_key
 from chalicelib.domain.stats import Sample
 from chalicelib.domain.vulnerability import Vulnerability, summarise
-from local_runtime.executor.logs import text
+from local_runtime.executor.observing.logs import text
 from tests.builders.containers import NOW
 from tests.fakes.host import FakeHost
 

@@ -17,7 +17,7 @@ from chalicelib.domain.notice import NoticeState
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.ports.queues import NOTIFICATIONS
 from infra.bundle import ROOT
-from local_runtime.executor.herald import Herald
+from local_runtime.executor.reporting.herald import Herald
 from script.requirements import pins
 from tests.builders.api import Api, api_over
 from tests.builders.containers import NOW, container, with_update

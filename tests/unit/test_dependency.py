@@ -13,7 +13,7 @@ from chalicelib.domain.container import Container
 from chalicelib.domain.dependency import all_needs, dependents, needs, waves
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.usecases.update_in_waves import update_in_waves
-from local_runtime.executor.companions import restart_companions
+from local_runtime.executor.aftercare.companions import restart_companions
 from tests.builders.containers import NOW, container, with_update
 from tests.builders.updates import Bench
 from tests.fakes.audit import FakeAudit

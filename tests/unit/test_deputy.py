@@ -16,8 +16,8 @@ from chalicelib.domain.container import Identity
 from chalicelib.domain.errors import Conflict, Unavailable
 from chalicelib.domain.operation import Operation, Phase
 from local_runtime.executor.claim import HandedOver
-from local_runtime.executor.deputy import AGENT_LABEL, NAME_LABEL, OPERATION_LABEL, Deputies, name_of, obstacle
-from local_runtime.executor.updates import Updates
+from local_runtime.executor.deputies.deputy import AGENT_LABEL, NAME_LABEL, OPERATION_LABEL, Deputies, name_of, obstacle
+from local_runtime.executor.updating.updates import Updates
 from tests.builders.updates import AGENT, Bench
 
 SOCKET = "/var/run/docker.sock"

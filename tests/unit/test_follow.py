@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.domain.container import Identity
 from chalicelib.ports.engine import EngineUnavailable
-from local_runtime.executor.follow import Follower
+from local_runtime.executor.watching.follow import Follower
 from tests.builders.updates import AGENT, Bench
 
 

@@ -12,7 +12,7 @@ from chalicelib.config import load
 from chalicelib.domain.errors import Failed, Invalid
 from chalicelib.domain.hook import HookRules, Hooks, command_line, hooks_of, masked
 from chalicelib.domain.operation import Phase
-from local_runtime.executor.hooks import run_bounded
+from local_runtime.executor.updating.hooks import run_bounded
 from tests.builders.composed import ComposedBench
 
 ALLOWED = HookRules(True)

@@ -20,10 +20,10 @@ from chalicelib.ports.registry import RegistryUnavailable
 from chalicelib.ports.scanner import ScannerError, Subject
 from chalicelib.settings_security import SecuritySettings
 from chalicelib.usecases.assess_image import ImageAssessor, Instruments
-from local_runtime.executor.alerts import Alerts
-from local_runtime.executor.bulletin import Bulletin
-from local_runtime.executor.inspections import Inspections
-from local_runtime.executor.inventory import with_findings
+from local_runtime.executor.security.alerts import Alerts
+from local_runtime.executor.security.bulletin import Bulletin
+from local_runtime.executor.security.inspections import Inspections
+from local_runtime.executor.watching.inventory import with_findings
 from tests.builders.containers import NOW, container, with_update
 from tests.fakes.audit import FakeAudit
 from tests.fakes.reports import FakeReports

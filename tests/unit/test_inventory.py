@@ -11,7 +11,7 @@ import pytest
 from chalicelib.domain.candidate import unchanged
 from chalicelib.domain.container import Candidate, Container, EnvEntry, Identity, Result, UpdateKind
 from chalicelib.ports.registry import RegistryName
-from local_runtime.executor.inventory import describe, runtime_facts, with_findings
+from local_runtime.executor.watching.inventory import describe, runtime_facts, with_findings
 
 WEB = Identity("local", "local", "web")
 ID, IMAGE = "c" * 64, "sha256:" + "1" * 64

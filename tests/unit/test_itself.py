@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.ports.engine import EngineNotFound, EngineUnavailable
-from local_runtime.executor.itself import Itself
+from local_runtime.executor.deputies.itself import Itself
 
 OURS, OTHER = "a1" * 32, "b2" * 32
 OVERLAY = "/var/lib/docker/overlay2"

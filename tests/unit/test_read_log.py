@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.domain.command import Command, CommandKind
 from chalicelib.domain.log import MOST_BYTES, LogLine, LogQuery
-from local_runtime.executor.logs import TooLarge, read_log
+from local_runtime.executor.observing.logs import TooLarge, read_log
 from tests.fakes.services import NOON, StillClock
 
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from chalicelib.bootstrap import Services
 from chalicelib.domain.agent import Agent
-from local_runtime.executor.bulletin import Bulletin
-from local_runtime.executor.report import Report
+from local_runtime.executor.reporting.report import Report
+from local_runtime.executor.security.bulletin import Bulletin
 from tests.fakes.policies import FakeAgents
 from tests.fakes.services import NOON, FakeSettings, StillClock
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local_runtime.executor.progress import Progress
 from local_runtime.executor.schedule import Schedule, Timetable
+from local_runtime.executor.watching.progress import Progress
 from local_runtime.executor.window import Window
 from tests.fakes.services import StillClock
 

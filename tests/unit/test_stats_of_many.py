@@ -12,7 +12,7 @@ import pytest
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.config import WatcherSettings
 from chalicelib.domain.stats import CpuTimes, Reading
-from local_runtime.executor.sampler import Sampler
+from local_runtime.executor.observing.sampler import Sampler
 from tests.fakes.observation import FakeSamples
 
 MANY = 200

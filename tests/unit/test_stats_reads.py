@@ -17,7 +17,7 @@ from chalicelib.usecases.order import Ordering
 from chalicelib.usecases.read_stats import keep_sampled, read_fleet, read_one
 from handlers.http import Request
 from handlers.stats import _events
-from local_runtime.executor.sampler import Sampler
+from local_runtime.executor.observing.sampler import Sampler
 from tests.fakes.observation import FakeSamples
 from tests.fakes.services import NOON, StillClock
 

@@ -23,7 +23,7 @@ from chalicelib.usecases.order import Ordering
 from chalicelib.usecases.stream_entries import send_entries, stream_entries, tend_viewers
 from chalicelib.wire import log_ring as wire
 from handlers.gateway_sockets import connected, left, tended
-from local_runtime.executor.own_log import OwnLog
+from local_runtime.executor.observing.own_log import OwnLog
 from tests.builders.requests import ADA
 from tests.fakes.queue import FakeQueue
 from tests.fakes.services import FakeServices, StillClock

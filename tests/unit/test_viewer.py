@@ -14,7 +14,7 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.log import LogLine, LogQuery
 from chalicelib.ports.connections import Gone
 from chalicelib.wire import log as wire
-from local_runtime.executor.viewer import Batch, Overlap, Viewer
+from local_runtime.executor.observing.viewer import Batch, Overlap, Viewer
 
 HERE = Connection("c", "http://here", many=True)
 

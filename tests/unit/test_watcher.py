@@ -18,9 +18,9 @@ from chalicelib.adapters.clock import SystemClock
 from chalicelib.config import WatcherSettings
 from chalicelib.domain.container import Identity, Result
 from chalicelib.domain.labels import SWARM_SERVICE
-from local_runtime.executor.settling import Settling
 from local_runtime.executor.tools import Tools
-from local_runtime.executor.watcher import Watcher
+from local_runtime.executor.watching.settling import Settling
+from local_runtime.executor.watching.watcher import Watcher
 from tests.builders.updates import AGENT, Bench, Directory, Patterns
 from tests.fakes.services import StillClock
 

@@ -25,9 +25,9 @@ from local_runtime.executor.compose.places import (
     within,
 )
 from local_runtime.executor.compose.write import Files, locked
+from local_runtime.executor.deputies.itself import Itself
 from local_runtime.executor.host import Host
 from local_runtime.executor.inspection import inspect_optional
-from local_runtime.executor.itself import Itself
 
 TRIGGER = "dockercompose"
 _DIGEST = "sha256:"

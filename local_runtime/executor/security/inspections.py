@@ -19,11 +19,11 @@ from chalicelib.domain.security import NOTHING_KNOWN, Sbom, Security
 from chalicelib.ports.registry import RegistryError
 from chalicelib.ports.scanner import ScannerError, Subject
 from chalicelib.usecases.assess_image import ImageAssessor
-from local_runtime.executor.alerts import Alerts
-from local_runtime.executor.bulletin import Bulletin
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.scanners import subjects
-from local_runtime.executor.watcher import Watcher
+from local_runtime.executor.security.alerts import Alerts
+from local_runtime.executor.security.bulletin import Bulletin
+from local_runtime.executor.watching.watcher import Watcher
 
 log = logging.getLogger(__name__)
 

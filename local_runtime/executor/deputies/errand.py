@@ -21,12 +21,12 @@ from chalicelib.domain.errors import SlipwayError, Unavailable
 from chalicelib.domain.operation import Operation
 from chalicelib.ports.stores import CommandStore, OperationStore
 from chalicelib.wire.log_line import log_to
-from local_runtime.executor.deputy import name_of
+from local_runtime.executor.deputies.deputy import name_of
 from local_runtime.executor.executor import Executor
-from local_runtime.executor.health import Document, require_heard
 from local_runtime.executor.host import Witness
 from local_runtime.executor.inspection import moment_of
 from local_runtime.executor.station import connect
+from local_runtime.executor.updating.health import Document, require_heard
 
 log = logging.getLogger("slipway.deputy")
 

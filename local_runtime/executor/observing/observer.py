@@ -15,11 +15,11 @@ from chalicelib.ports.engine import Engine
 from chalicelib.usecases.let_viewers_go import forget_orders, let_viewers_go
 from chalicelib.wire.log_line import kept_entries, recent_entries
 from local_runtime.executor.claim import Claim
-from local_runtime.executor.logs import read_log
-from local_runtime.executor.own_log import OwnLog
-from local_runtime.executor.sampler import Sampler
-from local_runtime.executor.streams import Streams
-from local_runtime.executor.watcher import Watcher
+from local_runtime.executor.observing.logs import read_log
+from local_runtime.executor.observing.own_log import OwnLog
+from local_runtime.executor.observing.sampler import Sampler
+from local_runtime.executor.observing.streams import Streams
+from local_runtime.executor.watching.watcher import Watcher
 
 log = logging.getLogger(__name__)
 

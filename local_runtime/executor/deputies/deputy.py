@@ -23,11 +23,11 @@ from chalicelib.ports.engine import EngineError
 from local_runtime.engine.replica import plan_replica
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import HandedOver
+from local_runtime.executor.deputies.itself import Itself
 from local_runtime.executor.host import Host
 from local_runtime.executor.inspection import inspect_optional, moment_of
-from local_runtime.executor.itself import Itself
-from local_runtime.executor.ledger import record
 from local_runtime.executor.station import Station
+from local_runtime.executor.updating.ledger import record
 
 Document = Mapping[str, Any]
 

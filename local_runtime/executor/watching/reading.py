@@ -20,12 +20,12 @@ from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import Engine
 from chalicelib.ports.stores import OperationStore
 from local_runtime.executor.busy import Busy
-from local_runtime.executor.images import Images
 from local_runtime.executor.inspection import inspect_optional
-from local_runtime.executor.inventory import runtime_facts
-from local_runtime.executor.records import Records
-from local_runtime.executor.settling import Settling
-from local_runtime.executor.survey import Survey
+from local_runtime.executor.watching.images import Images
+from local_runtime.executor.watching.inventory import runtime_facts
+from local_runtime.executor.watching.records import Records
+from local_runtime.executor.watching.settling import Settling
+from local_runtime.executor.watching.survey import Survey
 
 log = logging.getLogger(__name__)
 

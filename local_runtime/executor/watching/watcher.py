@@ -12,15 +12,15 @@ from chalicelib.config import WatcherSettings
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.errors import SlipwayError
 from chalicelib.ports.engine import Engine
-from local_runtime.executor.images import Images
 from local_runtime.executor.inspection import inspect_optional
-from local_runtime.executor.inventory import inherited_security, moment, runs_the_same, runtime_facts
-from local_runtime.executor.progress import Progress
-from local_runtime.executor.reading import Reading
-from local_runtime.executor.records import Records
-from local_runtime.executor.settling import Settling
-from local_runtime.executor.survey import Survey
 from local_runtime.executor.tools import Tools
+from local_runtime.executor.watching.images import Images
+from local_runtime.executor.watching.inventory import inherited_security, moment, runs_the_same, runtime_facts
+from local_runtime.executor.watching.progress import Progress
+from local_runtime.executor.watching.reading import Reading
+from local_runtime.executor.watching.records import Records
+from local_runtime.executor.watching.settling import Settling
+from local_runtime.executor.watching.survey import Survey
 
 _SAVE_EVERY = 50
 _FORMER = 5

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from local_runtime.executor.companions import restart_companions
+from local_runtime.executor.aftercare.companions import restart_companions
+from local_runtime.executor.aftercare.conclusion import Followup
+from local_runtime.executor.aftercare.pruning import prune
 from local_runtime.executor.compose.step import keep_in_step
-from local_runtime.executor.conclusion import Followup
-from local_runtime.executor.hooks import after_update
-from local_runtime.executor.pruning import prune
+from local_runtime.executor.updating.hooks import after_update
 
 FOLLOWUPS: tuple[Followup, ...] = (keep_in_step, after_update, restart_companions, prune)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from chalicelib.domain.operation import ROLLBACK, Operation, Phase
 from chalicelib.domain.recovery import Course, Step, plan
 from local_runtime.executor.host import Host, observe
-from local_runtime.executor.ledger import record
-from local_runtime.executor.undo import carry_out, end, give_name_back, undo
-from local_runtime.executor.update import Broken, Story, update
+from local_runtime.executor.updating.ledger import record
+from local_runtime.executor.updating.undo import carry_out, end, give_name_back, undo
+from local_runtime.executor.updating.update import Broken, Story, update
 
 INTERRUPTED = "interrupted"
 _CAUSE = "the executor stopped in the middle of it"

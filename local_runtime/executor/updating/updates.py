@@ -10,17 +10,17 @@ from chalicelib.domain.command import operation_of, subject
 from chalicelib.domain.errors import Conflict, Failed, NotFound
 from chalicelib.domain.gate import REASON
 from chalicelib.domain.operation import RECREATION, Operation, Phase
+from local_runtime.executor.aftercare.conclusion import Conclusion, survivor
+from local_runtime.executor.aftercare.tidy import put_right, stranded_dependents
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim
-from local_runtime.executor.conclusion import Conclusion, survivor
-from local_runtime.executor.deputy import IMPOSSIBLE, Deputies
+from local_runtime.executor.deputies.deputy import IMPOSSIBLE, Deputies
 from local_runtime.executor.host import Host
-from local_runtime.executor.ledger import record
-from local_runtime.executor.recover import INTERRUPTED, recover
 from local_runtime.executor.station import Station
-from local_runtime.executor.tidy import put_right, stranded_dependents
-from local_runtime.executor.update import update
-from local_runtime.executor.watcher import Watcher
+from local_runtime.executor.updating.ledger import record
+from local_runtime.executor.updating.recover import INTERRUPTED, recover
+from local_runtime.executor.updating.update import update
+from local_runtime.executor.watching.watcher import Watcher
 
 _TOO_LATE = "the executor was not there when it was asked for; ask again"
 

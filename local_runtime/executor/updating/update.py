@@ -11,13 +11,13 @@ from chalicelib.domain.gate import REASON
 from chalicelib.domain.operation import CANCELLED, ROLLBACK, WAS_CANCELLED, Operation, Phase, temporary_name
 from chalicelib.ports.engine import EngineError, EngineRejected
 from local_runtime.executor.compose.step import require_editable
-from local_runtime.executor.gatekeeper import Refused
-from local_runtime.executor.health import has_health_check, require_alive, require_healthy
-from local_runtime.executor.hooks import before_update
 from local_runtime.executor.host import Host, restart_of, restart_policy
-from local_runtime.executor.ledger import attempt, insist, record
-from local_runtime.executor.prepare import Prepared, prepare, remember
-from local_runtime.executor.undo import give_name, undo
+from local_runtime.executor.security.gatekeeper import Refused
+from local_runtime.executor.updating.health import has_health_check, require_alive, require_healthy
+from local_runtime.executor.updating.hooks import before_update
+from local_runtime.executor.updating.ledger import attempt, insist, record
+from local_runtime.executor.updating.prepare import Prepared, prepare, remember
+from local_runtime.executor.updating.undo import give_name, undo
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 from chalicelib.domain.command import Command, subjects
 from chalicelib.domain.container import Identity
 from chalicelib.domain.errors import NotFound, SlipwayError
-from local_runtime.executor.watcher import Watcher
+from local_runtime.executor.watching.watcher import Watcher
 
 
 def watch(watchers: Mapping[str, Watcher], command: Command) -> dict[str, Any]:

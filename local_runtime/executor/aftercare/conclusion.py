@@ -15,7 +15,7 @@ from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import EngineError, EngineUnavailable
 from chalicelib.ports.stores import AuditStore, ContainerStore
 from local_runtime.executor.host import Host
-from local_runtime.executor.watcher import Watcher
+from local_runtime.executor.watching.watcher import Watcher
 
 log = logging.getLogger(__name__)
 

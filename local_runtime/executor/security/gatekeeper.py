@@ -18,8 +18,8 @@ from chalicelib.domain.security import Scan
 from chalicelib.ports.engine import Engine, EngineError
 from chalicelib.ports.registry import RegistryError
 from chalicelib.usecases.assess_image import ImageAssessor
-from local_runtime.executor.alerts import Alerts
 from local_runtime.executor.scanners import subjects
+from local_runtime.executor.security.alerts import Alerts
 
 Document = Mapping[str, Any]
 Amend = Callable[[Identity, Callable[[Container], Container]], Container | None]

@@ -10,11 +10,11 @@ from chalicelib.domain.errors import Conflict
 from chalicelib.domain.labels import canonical_name
 from chalicelib.domain.operation import RECREATION, Operation, Phase, original_name
 from chalicelib.ports.engine import EngineError
+from local_runtime.executor.aftercare.dependents import Document, stranded
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.compose.retry import retry_edits
-from local_runtime.executor.dependents import Document, stranded
 from local_runtime.executor.host import Host
-from local_runtime.executor.undo import make_whole
+from local_runtime.executor.updating.undo import make_whole
 
 log = logging.getLogger(__name__)
 

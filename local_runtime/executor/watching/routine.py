@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib.ports.clock import Clock
 from local_runtime.executor.schedule import Schedule, Timetable
-from local_runtime.executor.watcher import Watcher
+from local_runtime.executor.watching.watcher import Watcher
 from local_runtime.executor.window import window
 
 

@@ -16,8 +16,8 @@ from chalicelib.domain.reference import Reference
 from chalicelib.ports.engine import Engine
 from chalicelib.ports.patterns import PatternCompiler
 from chalicelib.ports.registry import RegistryName
-from local_runtime.executor.images import Images
-from local_runtime.executor.inventory import describe
+from local_runtime.executor.watching.images import Images
+from local_runtime.executor.watching.inventory import describe
 
 Document = Mapping[str, Any]
 

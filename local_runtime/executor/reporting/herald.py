@@ -15,11 +15,11 @@ from chalicelib.domain.operation import UPDATE, Operation
 from chalicelib.usecases.install import install
 from chalicelib.usecases.notify import Notify, offered
 from chalicelib.usecases.order import Ordering
-from local_runtime.executor.automatic import Automatic
-from local_runtime.executor.conclusion import Conclusion
-from local_runtime.executor.delivery import Delivery, Perform, next_time
-from local_runtime.executor.followups import FOLLOWUPS
-from local_runtime.executor.lookout import Lookout
+from local_runtime.executor.aftercare.conclusion import Conclusion
+from local_runtime.executor.aftercare.followups import FOLLOWUPS
+from local_runtime.executor.aftercare.lookout import Lookout
+from local_runtime.executor.reporting.delivery import Delivery, Perform, next_time
+from local_runtime.executor.updating.automatic import Automatic
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from chalicelib.domain.errors import SlipwayError
 from chalicelib.domain.operation import original_name
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import EngineError, Event, EventStream
-from local_runtime.executor.watcher import Watcher
+from local_runtime.executor.watching.watcher import Watcher
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from chalicelib.bootstrap import Services
 from chalicelib.domain.agent import HEARTBEAT, Agent
 from chalicelib.domain.errors import SlipwayError
 from chalicelib.domain.trigger import masked
-from local_runtime.executor.bulletin import Bulletin
 from local_runtime.executor.pulse import Pulse
-from local_runtime.executor.watcher import Watcher
+from local_runtime.executor.security.bulletin import Bulletin
+from local_runtime.executor.watching.watcher import Watcher
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from chalicelib.domain.errors import SlipwayError, Unavailable
 from chalicelib.domain.log import MOST_LINES, LogLine, LogQuery
 from chalicelib.ports.connections import Connections, Gone
 from chalicelib.ports.engine import Engine, EngineError, EngineNotFound, LogStream
-from local_runtime.executor.viewer import MOST_WAITING, Batch, Overlap, Viewer
+from local_runtime.executor.observing.viewer import MOST_WAITING, Batch, Overlap, Viewer
 
 log = logging.getLogger(__name__)
 

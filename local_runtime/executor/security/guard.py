@@ -14,14 +14,14 @@ from chalicelib.bootstrap import Services
 from chalicelib.domain.container import Container, Identity
 from chalicelib.settings_security import SecuritySettings
 from chalicelib.usecases.assess_image import ImageAssessor
-from local_runtime.executor.alerts import Alerts, Tell
-from local_runtime.executor.bulletin import Bulletin
-from local_runtime.executor.gatekeeper import Gatekeeper
-from local_runtime.executor.inspections import A_DAY, Inspections
 from local_runtime.executor.scanners.container import launcher
 from local_runtime.executor.scanners.toolbox import instruments
 from local_runtime.executor.schedule import Schedule, Timetable
-from local_runtime.executor.watcher import Watcher
+from local_runtime.executor.security.alerts import Alerts, Tell
+from local_runtime.executor.security.bulletin import Bulletin
+from local_runtime.executor.security.gatekeeper import Gatekeeper
+from local_runtime.executor.security.inspections import A_DAY, Inspections
+from local_runtime.executor.watching.watcher import Watcher
 
 
 class Guard:

@@ -9,10 +9,10 @@ from chalicelib.domain.operation import ROLLBACK, Operation, Phase
 from chalicelib.domain.recovery import Observed, Plan, Step, plan
 from chalicelib.domain.reference import Reference, is_image_id
 from chalicelib.ports.engine import Engine, EngineError, EngineNotFound
-from local_runtime.executor.dependents import restart_dependents
+from local_runtime.executor.aftercare.dependents import restart_dependents
 from local_runtime.executor.host import Host, observe, restart_policy
 from local_runtime.executor.inspection import inspect_optional
-from local_runtime.executor.ledger import attempt, insist, record
+from local_runtime.executor.updating.ledger import attempt, insist, record
 
 _ROUNDS, _TROUBLES = 12, 4
 """How often a host is looked at and acted on, and how often in all of that something may go wrong."""

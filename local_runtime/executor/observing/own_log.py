@@ -12,7 +12,7 @@ from chalicelib.domain.connection import Connection
 from chalicelib.domain.log import LogQuery
 from chalicelib.domain.log_entry import KEPT, EntryQuery, LogEntry
 from chalicelib.ports.connections import Connections
-from local_runtime.executor.viewer import MOST_WAITING, Viewer
+from local_runtime.executor.observing.viewer import MOST_WAITING, Viewer
 
 log = logging.getLogger(__name__)
 

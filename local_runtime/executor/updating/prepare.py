@@ -14,7 +14,7 @@ from chalicelib.ports.engine import EngineNotFound
 from local_runtime.engine.replica import Replica, plan_replica
 from local_runtime.executor.host import Host
 from local_runtime.executor.inspection import image_or_nothing, inspect_optional, require_same_platform
-from local_runtime.executor.remembered import remembered
+from local_runtime.executor.updating.remembered import remembered
 
 Document = Mapping[str, Any]
 
