@@ -48,7 +48,7 @@ def detect(container: Container, registry: Registry, *, compile: PatternCompiler
     try:
         source = _source(container)
     except Invalid as error:
-        return _failed(container, str(error))
+        return failed(container, str(error))
     return _ask(container, source, registry, rules, now)
 
 
@@ -64,7 +64,7 @@ def _ask(container: Container, source: Reference, registry: Registry, rules: Tag
         except RegistryError as trouble:
             # Without its tags nothing is known of a version; a word can still be compared by digest.
             if image.tag.semver or rules.include or not image.digest.watch:
-                return _failed(container, str(trouble))
+                return failed(container, str(trouble))
             error = str(trouble)
     result = Result(choice.tag or image.tag.value, choice.suggested, no_update_reason=_reason(image, choice))
     if image.digest.watch:
@@ -207,6 +207,6 @@ def _settle(container: Container, result: Result, rules: TagRules, error: str | 
     return replace(container, result=result, error=error, update=kind or NO_UPDATE, candidate=candidate)
 
 
-def _failed(container: Container, error: str) -> Container:
+def failed(container: Container, error: str) -> Container:
     """The third state: neither up to date nor not. What the last good check found stays."""
     return replace(container, error=error, result=container.result or Result(container.image.tag.value))

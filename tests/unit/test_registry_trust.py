@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx
+import orjson
 import pytest
 
 from chalicelib.adapters.registry.auth import Authenticator, Challenge, read_challenge
 from chalicelib.adapters.registry.credentials import DEFAULT_TLS, Account, Instance, Tls
+from chalicelib.adapters.registry.links import next_link
 from chalicelib.adapters.registry.providers import BY_KIND, UNKNOWN
 from chalicelib.adapters.registry.transport import Call, Reply, Transport, redirected
-from chalicelib.ports.registry import RegistryUntrusted
+from chalicelib.ports.registry import RegistryError, RegistryUntrusted
 from tests.fakes.services import StillClock
 
 ADA = Account("ada", "lovelace")
@@ -18,13 +22,14 @@ ADA = Account("ada", "lovelace")
 class Recorder(Transport):
     """A transport that hands out a token and remembers who was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, token: bytes = b'{"token": "t"}') -> None:
         super().__init__(StillClock())
         self.calls: list[Call] = []
+        self._token = token
 
     def send(self, call: Call) -> Reply:
         self.calls.append(call)
-        return Reply(200, httpx.Headers(), b'{"token": "t"}', call.url)
+        return Reply(200, httpx.Headers(), self._token, call.url)
 
 
 def answer(base: str, realm: str, *, kind: str = "unknown", account: Account | None = None, **more: str) -> list[Call]:
@@ -75,6 +80,7 @@ def test_credentials_go_to_the_realm_a_registry_is_known_to_use(kind: str, base:
         ("unknown", "https://registry.example.com", "https://com/token"),
         ("unknown", "https://10.0.0.5:5000", "https://10.0.0.6/token"),
         ("custom", "http://registry.lan", "http://auth.lan/token"),
+        ("unknown", "https://registry.example.com", "https://[registry.example.com/token"),
     ],
 )
 def test_credentials_go_nowhere_else(kind: str, base: str, realm: str) -> None:
@@ -118,6 +124,9 @@ def test_a_password_is_not_sent_over_plain_http_unless_the_operator_wrote_it() -
         (['Bearer realm="https://x/t?a=b,c",scope="repository:a:pull,push"'], Challenge("https://x/t?a=b,c", None)),
         (['Basic realm="x"', 'Bearer realm="https://x/t"'], Challenge("https://x/t", None)),
         (['Basic realm="x"'], Challenge(None)),
+        (["Bearer realm=https://x/t,service="], Challenge("https://x/t", None)),
+        (["Bearer realm="], None),
+        (['Bearer realm="'], None),
         (["Bearer"], None),
         (["Negotiate"], None),
         ([], None),
@@ -171,6 +180,9 @@ def test_a_redirect_on_the_same_host_keeps_its_trust_but_not_its_credentials() -
         "https://[::1]/a",
         "https://[fd00::1]/a",
         "https://169.254.169.254/latest",
+        "https://2130706433/a",
+        "https://0x7f000001/a",
+        "https://127.1/a",
         "ftp://cdn.example/a",
         "file:///etc/passwd",
     ],
@@ -185,3 +197,34 @@ def test_a_password_in_a_url_is_in_no_error() -> None:
     with pytest.raises(RegistryUntrusted) as caught:
         redirect("https://ada:s3cret@ghcr.io/v2/a/manifests/1", "https://bob:hidden@cdn.example/a", credentials=True)
     assert str(caught.value) == "ghcr.io redirects to cdn.example, which is not followed"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://[ghcr.io/v2/",
+        "https://xn--/v2/",
+        f"https://{'a' * 70}.example/v2/",
+        "https://127.0.0.1:99999/v2/",
+        "https://ada:s3cret@[ghcr.io/v2/",
+    ],
+)
+def test_an_address_that_cannot_be_read_is_an_error_like_any_other(url: str) -> None:
+    with pytest.raises(RegistryError) as caught:
+        Transport(StillClock()).send(Call("GET", url))
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seconds", [-1e308, -99_999_999_999_999, 0.5, 1e308])
+def test_a_token_lasts_as_long_as_it_says_within_reason(seconds: float) -> None:
+    transport = Recorder(orjson.dumps({"token": "t", "expires_in": seconds}))
+    authenticator = Authenticator("https://x.example", Instance(UNKNOWN, "x"), DEFAULT_TLS, transport, StillClock())
+    headers = httpx.Headers({"WWW-Authenticate": 'Bearer realm="https://x.example/t"'})
+    assert authenticator.answer(headers, "a/b", None, None) == "Bearer t"
+
+
+def test_a_link_header_of_a_hundred_kilobytes_is_read_at_once() -> None:
+    began = time.process_time()
+    assert next_link(["<" * 100_000]) is None
+    assert next_link([f'{"<" * 50_000}<a?n=1>; rel="next"']) == "a?n=1"
+    assert time.process_time() - began < 2, "it used to take a minute"

@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode, urlsplit
-from urllib.request import parse_http_list, parse_keqv_list
+from urllib.request import parse_http_list
 
 import httpx
 import orjson
@@ -131,7 +131,7 @@ class Authenticator:
                 raise ValueError("no token")
         except (ValueError, AttributeError):
             raise RegistryGarbled(f"{_host(realm)} answers something that is no token") from None
-        return _Token(value, self._clock.now() + timedelta(seconds=min(seconds, MAX_TOKEN_SECONDS)))
+        return _Token(value, self._clock.now() + timedelta(seconds=max(0.0, min(seconds, MAX_TOKEN_SECONDS))))
 
     def _forget(self, path: str, rejected: str | None) -> None:
         """Drops a token that was refused, but not the one another thread has fetched since."""
@@ -141,8 +141,13 @@ class Authenticator:
                 del self._tokens[path]
 
     def _check_realm(self, realm: str, account: Account | None) -> None:
-        parts = urlsplit(realm)
-        name, own = _hostname(realm), _hostname(self.base_url)
+        try:
+            parts = urlsplit(realm)
+            name, own = _hostname(realm), _hostname(self.base_url)
+        except ValueError:
+            raise RegistryUntrusted(
+                f"{self._host} sends us to {realm[:200]!r} for a token, which is no address"
+            ) from None
         local = is_loopback(own) and is_loopback(name)
         same_plain_host = self.base_url.startswith("http://") and name == own
         if parts.scheme != "https" and not (parts.scheme == "http" and (local or same_plain_host)):
@@ -178,10 +183,10 @@ def read_challenge(headers: list[str]) -> Challenge | None:
     for header in headers:
         scheme, _, rest = header.strip().partition(" ")
         if scheme.lower() == "bearer":
-            pairs = parse_keqv_list([item for item in parse_http_list(rest) if "=" in item])
-            fields = {key.lower(): value for key, value in pairs.items()}
+            pairs = (item.partition("=") for item in parse_http_list(rest))
+            fields = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
             if fields.get("realm"):
-                return Challenge(fields["realm"], fields.get("service"))
+                return Challenge(fields["realm"], fields.get("service") or None)
         elif scheme.lower() == "basic":
             basic = Challenge(None)
     return basic

@@ -158,7 +158,10 @@ class RegistryClient:
     def _next(self, reply: Reply, url: str, start: str, page: list[str], known: dict[str, None]) -> str | None:
         link = next_link(reply.headers.get_list("link"))
         if link is not None:
-            target = urljoin(url, link)
+            try:
+                target = urljoin(url, link)
+            except ValueError:
+                target = link
             if target.partition("?")[0] != start:
                 raise RegistryUntrusted(f"{self.host} continues its tag list at {target!r}, which is not followed")
             return target

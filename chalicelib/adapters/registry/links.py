@@ -6,7 +6,7 @@ import re
 
 _QUOTED = r'"(?:\\.|[^"\\])*"'
 _PARAMETER = rf'\s*;\s*[\w!#$&+.^`|~*-]+(?:\s*=\s*(?:{_QUOTED}|[^",;\s]+))?'
-_LINK = re.compile(rf"<(?P<target>[^>]*)>(?P<parameters>(?:{_PARAMETER})*)")
+_LINK = re.compile(rf"<(?P<target>[^<>]*)>(?P<parameters>(?:{_PARAMETER})*)")
 _RELATION = re.compile(rf"(?:^|;)\s*rel\s*=\s*(?P<value>{_QUOTED}|[^\",;\s]+)", re.IGNORECASE)
 
 

@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit
@@ -17,6 +18,7 @@ import httpx
 from chalicelib.adapters.registry.credentials import DEFAULT_TLS, Tls
 from chalicelib.adapters.registry.providers import Pace
 from chalicelib.adapters.registry.traffic import PATIENCE_SECONDS, HostTraffic
+from chalicelib.domain.environment import without_user_info
 from chalicelib.domain.host_name import is_loopback
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.registry import (
@@ -80,6 +82,14 @@ class Transport:
 
     def send(self, call: Call) -> Reply:
         """The final answer to a call: below 500 and no 429; redirects are followed where that is safe."""
+        try:
+            return self._followed(call)
+        except (ValueError, OverflowError, httpx.InvalidURL) as error:
+            # Addresses come from labels, and from registries that mean no good.
+            said = without_user_info(f"An address on the way to {call.url[:200]} cannot be read: {error}")
+            raise RegistryUntrusted(said) from error
+
+    def _followed(self, call: Call) -> Reply:
         reply = self._patiently(call)
         for _ in range(MAX_REDIRECTS):
             if reply.status not in _REDIRECTS:
@@ -179,7 +189,7 @@ def speaks_tls(host: str) -> bool:
     context.verify_mode = ssl.CERT_NONE
     try:
         connection = socket.create_connection((parts.hostname or "", parts.port or 443), PROBE_SECONDS)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise RegistryUnavailable(f"{host} cannot be reached: {error}") from error
     try:
         with connection, context.wrap_socket(connection):
@@ -228,12 +238,13 @@ def redirected(call: Call, reply: Reply) -> Call:
 
 
 def _is_address(host: str) -> bool:
-    """Whether a host is written as an IP address, which no public registry redirects to."""
-    try:
-        ipaddress.ip_address(urlsplit(f"//{host}").hostname or "")
-    except ValueError:
-        return False
-    return True
+    """Whether a host is written as an IP address, in any form, which no public registry redirects to."""
+    name = urlsplit(f"//{host}").hostname or ""
+    for read in (ipaddress.ip_address, socket.inet_aton):
+        with suppress(ValueError, OSError):
+            read(name)
+            return True
+    return False
 
 
 def _judged(reply: Reply) -> Reply:
@@ -270,7 +281,7 @@ def _retry_after(header: str | None, clock: Clock) -> float | None:
         return float(text)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         return None

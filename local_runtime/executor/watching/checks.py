@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from datetime import datetime
 
 from chalicelib.bootstrap import Services
 from chalicelib.domain.container import Container
 from chalicelib.domain.errors import Unavailable
-from chalicelib.usecases.detect import detect
+from chalicelib.usecases.detect import detect, failed
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +33,21 @@ class Checks:
         now = self._services.clock.now()
 
         def one(container: Container) -> Container:
-            return detect(container, registry, compile=self._services.patterns, now=now)
+            try:
+                return detect(container, registry, compile=self._services.patterns, now=now)
+            except Exception as error:
+                # Nobody foresaw this, but nobody may take the container for up to date because of it.
+                log.exception("%s could not be checked", container.name)
+                return failed(
+                    container, f"It could not be checked: {type(error).__name__}. The executor's log tells more."
+                )
 
         futures: list[Future[Container]] = [self._pool.submit(one, container) for container in containers]
         for future in as_completed(futures):
             try:
                 yield future.result()
-            except Exception:
-                log.exception("a container could not be checked")
+            except CancelledError:
+                log.info("a container is not checked any more: this executor stops")
 
     def _alone(self) -> bool:
         """Whether no other agent could use what this one finds out, nor has found out anything for it."""

@@ -21,6 +21,11 @@ FAULTS: dict[str, Script] = {
     "cut short": lambda asked: Scripted(body=TAGS[:5], declared=900),
     "redirected": lambda asked: Scripted(307, headers={"Location": "https://evil.example/"}),
     "sent away": lambda asked: Scripted(401, headers={"WWW-Authenticate": 'Bearer realm="https://evil.example/"'}),
+    "limited for ever": lambda asked: Scripted(429, headers={"Retry-After": "Mon, 01 Jan 99999999999999 00:00:00 GMT"}),
+    "sent nowhere": lambda asked: Scripted(401, headers={"WWW-Authenticate": "Bearer realm=,service="}),
+    "sent to no address": lambda asked: Scripted(401, headers={"WWW-Authenticate": 'Bearer realm="https://[evil/"'}),
+    "redirected to no address": lambda asked: Scripted(307, headers={"Location": "https://[evil/"}),
+    "link to no address": lambda asked: page("a", link='<https://[evil/>; rel="next"'),
     "hostile link": lambda asked: page("a", link='<https://evil.example/>; rel="next"'),
 }
 
