@@ -16,7 +16,7 @@ from chalicelib.domain.webhook import NO_WEBHOOKS, WebhookRules
 from chalicelib.settings_hooks import read_hooks
 from chalicelib.settings_oidc import OidcSettings, read_oidc
 from chalicelib.settings_reader import BadSetting as BadSetting
-from chalicelib.settings_reader import Reader, components, cron
+from chalicelib.settings_reader import Reader, components
 from chalicelib.settings_security import SecuritySettings, read_security
 from chalicelib.settings_triggers import TriggerSettings, read_triggers
 from chalicelib.settings_watchers import WatcherSettings as WatcherSettings
@@ -188,7 +188,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         registries=reader.tree("DD_REGISTRY_"),
         forges=tuple(_forges(reader, problems)),
         github_token=reader.get("DD_RELEASE_NOTES_GITHUB_TOKEN"),
-        security=read_security(reader, cron),
+        security=read_security(reader),
         hooks=read_hooks(reader),
         problems=tuple(problems),
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from chalicelib.domain.gate import AVAILABILITY, BLOCK, GateRules
 from chalicelib.domain.security import SBOM_FORMATS, SPDX
 from chalicelib.domain.vulnerability import SEVERE, SEVERITIES
+from chalicelib.settings_reader import Reader, cron
 
 SCANNERS = ("", "trivy", "grype", "both")
 
@@ -18,32 +18,6 @@ _FOR_TOOLS = re.compile(
     r"^(?:PATH|HOME|TMPDIR|LANG|LC_ALL|XDG_\w+|SSL_CERT_(?:FILE|DIR)|DOCKER_CONFIG|(?:https?|no|all)_proxy"
     r"|(?:HTTPS?|NO|ALL)_PROXY|(?:TRIVY|GRYPE|SYFT|COSIGN|SIGSTORE)_\w+)$"
 )
-
-
-class Reader(Protocol):
-    """What `config` reads variables with; each method raises BadSetting."""
-
-    environment: Mapping[str, str]
-
-    def get(self, name: str) -> str | None:
-        """The value."""
-        ...
-
-    def text(self, name: str, default: str) -> str:
-        """The value, or the default when it is empty."""
-        ...
-
-    def flag(self, name: str, default: bool) -> bool:
-        """true or false."""
-        ...
-
-    def number(self, name: str, default: int, low: int, high: int) -> int:
-        """A whole number within bounds."""
-        ...
-
-    def one_of(self, name: str, words: tuple[str, ...], default: str) -> str:
-        """One of these words."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +62,8 @@ class SecuritySettings:
     """What of our own environment a program is given: no setting of ours, and no credential."""
 
 
-def read_security(reader: Reader, cron: Callable[[str, str], str]) -> SecuritySettings:
-    """The settings of this environment; `cron` checks an expression. Raises BadSetting."""
+def read_security(reader: Reader) -> SecuritySettings:
+    """The settings of this environment. Raises BadSetting."""
     schedule = reader.text("DD_SECURITY_SCAN_CRON", "")
     defaults = SecuritySettings()
     return SecuritySettings(

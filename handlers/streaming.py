@@ -61,15 +61,6 @@ def begin_logs(container_id: str, request: Request, services: Services, connecti
     return remind
 
 
-def refused_logs(container_id: str, request: Request, services: Services) -> Ended | None:
-    """Why the container's log cannot be followed, for a host that can say so only before it accepts."""
-    try:
-        _fit(container_id, request, services)
-    except Ended as ended:
-        return ended
-    return None
-
-
 def _fit(container_id: str, request: Request, services: Services) -> Entry:
     try:
         return require_stream(services.fleet.fleet().find(container_id), ordering(request, services))

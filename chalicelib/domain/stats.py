@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-HISTORY = 60
-"""How many samples of a container are kept."""
 RETENTION = timedelta(hours=1)
 HEARTBEAT = timedelta(seconds=15)
 """How often a stream says that it is still there."""

@@ -11,7 +11,6 @@ from chalicelib.domain.threshold import THRESHOLDS
 ACTION_TYPES = ("docker", "dockercompose", "command")
 """Types that act; all the others tell."""
 
-AUTO = ("true", "false", "oninclude", "onauto")
 MODES = ("simple", "batch", "digest", "batch+digest")
 
 SIMPLE_TITLE = "New ${container.updateKind.kind} found for container ${container.name}"

@@ -12,7 +12,6 @@ from typing import Any
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.reference import HUB, Reference
 
-ENDPOINTS = ("watchall", "watch", "update")
 SIGNATURES = ("x-hub-signature-256", "x-dd-signature")
 _MOST = 100
 """A body names few images; more are a mistake or an attack."""
@@ -25,7 +24,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class WebhookRules:
-    """Who may call: registries that sign with `secret`, and whoever has the token of an endpoint (`ENDPOINTS`)."""
+    """Who may call: registries that sign with `secret`, and whoever has a token: of `watchall`, `watch`, `update`."""
 
     enabled: bool = False
     secret: str | None = field(default=None, repr=False)

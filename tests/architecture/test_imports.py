@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "chalicelib.settings_watchers": {"chalicelib.domain", "chalicelib.settings_reader"},
     "chalicelib.settings_hooks": {"chalicelib.domain", "chalicelib.settings_reader"},
     "chalicelib.settings_oidc": {"chalicelib.settings_reader"},
-    "chalicelib.settings_security": {"chalicelib.domain"},
+    "chalicelib.settings_security": {"chalicelib.domain", "chalicelib.settings_reader"},
     "chalicelib.settings_triggers": {"chalicelib.domain", "chalicelib.settings_reader"},
     "chalicelib.bootstrap": {"chalicelib"},
     "chalicelib.sending": {"chalicelib.bootstrap", "chalicelib.domain", "chalicelib.usecases"},

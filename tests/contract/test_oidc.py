@@ -17,7 +17,7 @@ from handlers.dispatch import dispatch, table
 from handlers.http import Response
 from tests.builders.requests import request
 from tests.fakes.identity_provider import CLIENT, SECRET, FakeProvider, new_key, running_provider
-from tests.fakes.services import FakeServices, FakeSettings
+from tests.fakes.services import FakeServices, settings_with
 
 BEGIN, BACK = "/auth/oidc/home/redirect", "/auth/oidc/home/cb"
 
@@ -184,7 +184,7 @@ def test_a_provider_that_is_away_is_503_and_an_unknown_one_404(provider: FakePro
 
 def test_people_come_back_to_the_public_address(provider: FakeProvider) -> None:
     ours = OidcProvider("home", CLIENT, SECRET, provider.discovery)
-    services = FakeServices(FakeSettings(public_url="https://slipway.example.com/"), providers={"home": ours})
+    services = FakeServices(settings_with(public_url="https://slipway.example.com/"), providers={"home": ours})
     url, _ = begun(services)
     assert "redirect_uri=https%3A%2F%2Fslipway.example.com%2Fauth%2Foidc%2Fhome%2Fcb" in url
     ours._http.close()

@@ -1,4 +1,4 @@
-"""What every RateLimiter keeps to: the one in memory, and the one in DynamoDB, which instances share."""
+"""What every RateLimiter keeps to: the one in DynamoDB, which instances share, and the fake in memory."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from chalicelib.adapters.dynamo.limits import DynamoRateLimiter
 from chalicelib.adapters.dynamo.models import Tables
 from chalicelib.adapters.dynamo.tables import create_missing
-from chalicelib.adapters.limits_memory import MemoryRateLimiter
 from chalicelib.domain.errors import Unavailable
 from chalicelib.ports.limits import RateLimiter, Usage
+from tests.fakes.limits import FakeRateLimiter
 from tests.fakes.services import NOON
 from tests.store_process import StoreProcess, client_of, running_store
 
@@ -38,7 +38,7 @@ def another(store: StoreProcess) -> Another:
 @pytest.fixture(params=["memory", "dynamo"])
 def limiter(request: pytest.FixtureRequest) -> RateLimiter:
     if request.param == "memory":
-        return MemoryRateLimiter()
+        return FakeRateLimiter()
     made: DynamoRateLimiter = request.getfixturevalue("another")()
     return made
 
@@ -77,19 +77,6 @@ def test_hits_at_once_are_all_counted(limiter: RateLimiter) -> None:
     for thread in threads:
         thread.join(30)
     assert sorted(counts) == list(range(1, 401))
-
-
-def test_memory_is_bounded_and_windows_that_are_over_go_first() -> None:
-    limiter = MemoryRateLimiter(capacity=3)
-    limiter.hit("over", 1, NOON)
-    for key in ("a", "b"):
-        limiter.hit(key, 60, NOON)
-    limiter.hit("c", 60, NOON + timedelta(seconds=2))
-    assert [limiter.hit(key, 60, NOON + timedelta(seconds=3)).count for key in ("a", "b", "c")] == [2, 2, 2]
-    for number in range(10):
-        limiter.hit(f"more {number}", 60, NOON)
-    assert limiter.hit("more 9", 60, NOON).count == 2
-    assert limiter.hit("a", 60, NOON).count == 1
 
 
 class CountingWrites:

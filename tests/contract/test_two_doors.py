@@ -13,7 +13,7 @@ from handlers.routes import ROUTES
 from local_runtime.server.on_lambda import lambda_handler_over
 from tests.builders.requests import event
 from tests.builders.routes import PATHS
-from tests.fakes.services import FakeServices, FakeSettings
+from tests.fakes.services import FakeServices, settings_with
 
 JSON_POST = {"content_type": "application/json"}
 
@@ -146,7 +146,7 @@ def test_both_doors_answer_the_same(name: str, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
 def test_both_doors_say_the_same_to_other_origins(method: str, origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = event(method, "/api/v1/things/7", origin=origin, access_control_request_method="GET")
-    settings = FakeSettings(cors_enabled=True, cors_origin="https://cards.test")
+    settings = settings_with(cors_enabled=True, cors_origin="https://cards.test")
     chalice = through_chalice(asked, FakeServices(settings), monkeypatch)
     assert chalice == through_fastapi(asked, FakeServices(settings))
     allowed = dict(chalice.headers).get("access-control-allow-origin")

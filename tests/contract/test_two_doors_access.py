@@ -12,7 +12,7 @@ from handlers.routes import ROUTES
 from local_runtime.server.on_lambda import lambda_handler_over
 from tests.builders.requests import event
 from tests.contract.test_two_doors import Answer, Context, _answer, through_chalice
-from tests.fakes.services import FakeServices, FakeSettings
+from tests.fakes.services import FakeServices, settings_with
 
 WRONG = "Basic " + base64.b64encode(b"ada:x").decode()
 CARD = json.dumps({"name": "card", "scopes": ["read"]}).encode()
@@ -20,7 +20,7 @@ CARD = json.dumps({"name": "card", "scopes": ["read"]}).encode()
 
 def both(asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *earlier: dict[str, Any], **settings: Any) -> Answer:
     """What both doors answer, after the same earlier requests to each."""
-    first, second = (FakeServices(FakeSettings(**settings)) for _ in range(2))
+    first, second = (FakeServices(settings_with(**settings)) for _ in range(2))
     fastapi = lambda_handler_over(second)
     for one in earlier:
         through_chalice(one, first, monkeypatch)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from chalicelib.adapters.limits_memory import MemoryRateLimiter
 from chalicelib.adapters.sessions_signed import SignedSessions
+from chalicelib.config import Settings
 from chalicelib.domain.account import Account
-from chalicelib.domain.webhook import NO_WEBHOOKS, WebhookRules
 from chalicelib.ports.identity import IdentityProvider
 from tests.fakes.accounts import FakeAccounts, FakeAttempts, FakePasswords, FakeTokens
 from tests.fakes.audit import FakeAudit
+from tests.fakes.limits import FakeRateLimiter
 
 NOON = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
 
@@ -39,44 +40,16 @@ class StillClock:
         return f"id-{self.ids}"
 
 
-@dataclass
-class FakeSettings:
-    """The settings that the HTTP side reads, at their defaults."""
-
-    version: str = "1.2.3"
-    anonymous: bool = False
-    features: frozenset[str] = frozenset({"containeractions", "delete"})
-    compat_wud: bool = True
-    trust_proxy: bool = False
-    most_connections: int = 800
-    cors_enabled: bool = False
-    cors_origin: str = "*"
-    cors_methods: str = "GET,HEAD,PUT,PATCH,POST,DELETE"
-    compression: bool = True
-    compression_threshold: int = 1024
-    rate_limit_max: int = 1000
-    rate_limit_by_identity: bool = False
-    cookie_samesite: str = "lax"
-    webhook: WebhookRules = NO_WEBHOOKS
-    account_lockout_attempts: int = 5
-    address_lockout_attempts: int = 25
-    lockout_window_ms: int = 900_000
-    lockout_duration_ms: int = 900_000
-    public_url: str | None = None
-    metrics_auth: bool = True
-    metrics_token: str | None = None
-    log_level: str = "info"
-    dynamodb_url: str | None = None
-    region: str = "us-east-1"
-    table_prefix: str = "slipway-"
-    command_wait_seconds: float = 5
+def settings_with(**changed: Any) -> Settings:
+    """Settings at their defaults, but for these, a version of the tests' own and little patience."""
+    return replace(Settings(version="1.2.3", rate_limit_max=1000, command_wait_seconds=5), **changed)
 
 
 @dataclass
 class FakeServices:
     """One account, `ada` with the password `difference engine`."""
 
-    settings: FakeSettings = field(default_factory=FakeSettings)
+    settings: Settings = field(default_factory=settings_with)
     clock: StillClock = field(default_factory=StillClock)
     started_at: datetime = NOON - timedelta(seconds=90)
     accounts: FakeAccounts = field(
@@ -88,4 +61,4 @@ class FakeServices:
     providers: dict[str, IdentityProvider] = field(default_factory=dict)
     attempts: FakeAttempts = field(default_factory=FakeAttempts)
     audit: FakeAudit = field(default_factory=FakeAudit)
-    limits: MemoryRateLimiter = field(default_factory=MemoryRateLimiter)
+    limits: FakeRateLimiter = field(default_factory=FakeRateLimiter)

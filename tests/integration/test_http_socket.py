@@ -17,9 +17,9 @@ IMPATIENT = f"""
 from local_runtime.server import http_socket
 from local_runtime.server.serving import serve
 from tests.builders.routes import PATHS
-from tests.fakes.services import FakeServices, FakeSettings
+from tests.fakes.services import FakeServices, settings_with
 http_socket.REQUEST_SECONDS = {PATIENCE}
-serve(FakeServices(FakeSettings(trust_proxy=True)), "127.0.0.1", 0, PATHS)
+serve(FakeServices(settings_with(trust_proxy=True)), "127.0.0.1", 0, PATHS)
 import os; os._exit(0)
 """
 HEAD = f"Host: x\r\nAuthorization: {ADA}\r\nX-Forwarded-For: 192.0.2.1\r\n".encode()

@@ -24,8 +24,8 @@ OVER_FAKES = """
 import sys
 from local_runtime.server.serving import serve
 from tests.builders.routes import PATHS
-from tests.fakes.services import FakeServices, FakeSettings
-serve(FakeServices(FakeSettings(anonymous="open" in sys.argv)), "127.0.0.1", 0, PATHS)
+from tests.fakes.services import FakeServices, settings_with
+serve(FakeServices(settings_with(anonymous="open" in sys.argv)), "127.0.0.1", 0, PATHS)
 import os; os._exit(0)
 """
 

@@ -19,8 +19,8 @@ from tests.integration.test_server import Server, started
 FEW = """
 from local_runtime.server.serving import serve
 from tests.builders.routes import PATHS
-from tests.fakes.services import FakeServices, FakeSettings
-serve(FakeServices(FakeSettings(most_connections=40)), "127.0.0.1", 0, PATHS)
+from tests.fakes.services import FakeServices, settings_with
+serve(FakeServices(settings_with(most_connections=40)), "127.0.0.1", 0, PATHS)
 import os; os._exit(0)
 """
 THINGS = "/api/v1/things/7"

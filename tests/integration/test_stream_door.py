@@ -14,19 +14,14 @@ import uvicorn
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from chalicelib.config import Settings
 from chalicelib.domain.agent import Agent
 from chalicelib.domain.fleet import Fleet
 from handlers.guards import COOKIE
 from local_runtime.server.application import build_app
 from local_runtime.server.log_socket import LogSocket
 from tests.builders.requests import ADA, request
-from tests.fakes.services import FakeServices, FakeSettings
-
-
-@dataclass
-class StreamSettings(FakeSettings):
-    command_wait_seconds: float = 1.0
-    connections_url: str | None = None
+from tests.fakes.services import FakeServices, settings_with
 
 
 class Nothing:
@@ -43,7 +38,7 @@ class Nothing:
 class StreamServices(FakeServices):
     """What an upgrade reaches."""
 
-    settings: StreamSettings = field(default_factory=StreamSettings)
+    settings: Settings = field(default_factory=lambda: settings_with(command_wait_seconds=1))
     fleet: Nothing = field(default_factory=Nothing)
     agents: Nothing = field(default_factory=Nothing)
     commands: None = None
@@ -144,7 +139,7 @@ def test_upgrades_are_counted(door: Door) -> None:
 
 
 def test_by_identity_upgrades_are_counted_by_session_wherever_they_come_from() -> None:
-    services = StreamServices(settings=StreamSettings(rate_limit_by_identity=True))
+    services = StreamServices(settings=settings_with(rate_limit_by_identity=True))
     with Door(services) as door:
         cookie = session(services)
         held = services.sessions.read(cookie.partition("=")[2], services.clock.now())

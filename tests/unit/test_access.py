@@ -16,7 +16,7 @@ from handlers.http import Response
 from tests.builders.requests import request
 from tests.builders.routes import PATHS
 from tests.fakes.accounts import FakeAccounts
-from tests.fakes.services import NOON, FakeServices, FakeSettings
+from tests.fakes.services import NOON, FakeServices, settings_with
 
 
 def asked(services: FakeServices, method: str, path: str, body: object = None, **more: Any) -> Response:
@@ -118,12 +118,12 @@ class TestTokens:
         assert asked(services, "GET", "/auth/user", authorization=bearer(text)).status == 401
 
     def test_one_that_was_made_while_the_door_was_open_ends_with_that(self) -> None:
-        services = FakeServices(FakeSettings(anonymous=True))
+        services = FakeServices(settings_with(anonymous=True))
         text = content(asked(services, "POST", "/api/v1/tokens", {"name": "x", "scopes": ["admin"]}, authorization=""))[
             "token"
         ]
         assert asked(services, "GET", "/api/v1/tokens", authorization=bearer(text)).status == 200
-        services.settings = FakeSettings()
+        services.settings = settings_with()
         assert asked(services, "GET", "/api/v1/tokens", authorization=bearer(text)).status == 401
 
     def test_a_token_counts_more_than_a_session_for_it_says_what_it_allows(self) -> None:
@@ -234,7 +234,7 @@ class TestLoginPages:
     @pytest.mark.parametrize("path", ["/auth/status", "/api/v1/auth/status", "/api/auth/status"])
     @pytest.mark.parametrize("anonymous", [False, True])
     def test_the_ways_to_log_in(self, path: str, anonymous: bool) -> None:
-        services = FakeServices(FakeSettings(anonymous=anonymous))
+        services = FakeServices(settings_with(anonymous=anonymous))
         found = content(asked(services, "GET", path, authorization=""))
         schemas.check("AuthStatus", found)
         assert found["providers"][0] == {"type": "basic", "name": "Login"}

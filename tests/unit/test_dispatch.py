@@ -12,7 +12,7 @@ from handlers.dispatch import dispatch
 from handlers.http import Request, Response
 from tests.builders.requests import request
 from tests.builders.routes import PATHS
-from tests.fakes.services import FakeServices, FakeSettings
+from tests.fakes.services import FakeServices, settings_with
 
 
 def answered(asked: Request, services: FakeServices | None = None) -> Response:
@@ -268,7 +268,7 @@ class TestCompression:
         assert answered(request("GET", path, accept_encoding="gzip")).header("Content-Encoding") is None
 
     def test_it_can_be_switched_off_or_begin_later(self) -> None:
-        for settings in (FakeSettings(compression=False), FakeSettings(compression_threshold=1 << 20)):
+        for settings in (settings_with(compression=False), settings_with(compression_threshold=1 << 20)):
             response = answered(request("GET", "/api/v1/large", accept_encoding="gzip"), FakeServices(settings))
             assert response.header("Content-Encoding") is None
 
@@ -301,14 +301,14 @@ class TestHeaders:
         assert response.header("Access-Control-Allow-Origin") is None
 
     def test_with_cors_a_listed_origin_may_read_and_another_may_not(self) -> None:
-        services = FakeServices(FakeSettings(cors_enabled=True, cors_origin="https://a.test, https://b.test"))
+        services = FakeServices(settings_with(cors_enabled=True, cors_origin="https://a.test, https://b.test"))
         for origin, allowed in (("https://b.test", "https://b.test"), ("https://c.test", None)):
             response = answered(request("GET", "/api/v1/things/7", origin=origin), services)
             assert response.header("Access-Control-Allow-Origin") == allowed
             assert ("Vary", "Origin") in response.headers
 
     def test_a_preflight_is_answered_before_anybody_logs_in(self) -> None:
-        services = FakeServices(FakeSettings(cors_enabled=True))
+        services = FakeServices(settings_with(cors_enabled=True))
         asked = {"origin": "https://a.test", "access_control_request_method": "POST", "authorization": ""}
         response = answered(request("OPTIONS", "/api/v1/act", **asked), services)
         assert response.status == 204

@@ -17,7 +17,7 @@ from handlers.http import Caller, Request, Response
 from tests.builders.requests import ADA, request
 from tests.builders.routes import PATHS, echo, route
 from tests.fakes.accounts import FakeAccounts
-from tests.fakes.services import NOON, FakeServices, FakeSettings
+from tests.fakes.services import NOON, FakeServices, settings_with
 
 THING = "/api/v1/things/7"
 
@@ -79,7 +79,7 @@ class TestAuthentication:
         assert answered(request("GET", THING, authorization=""), services).status == 401
 
     def test_everybody_gets_in_where_that_is_confirmed(self) -> None:
-        services = FakeServices(FakeSettings(anonymous=True))
+        services = FakeServices(settings_with(anonymous=True))
         assert caller(answered(request("GET", THING, authorization=""), services)) == "anonymous"
         assert caller(answered(request("GET", THING, authorization=ADA), services)) == "ada"
 
@@ -190,7 +190,7 @@ class TestOtherSites:
         assert answered(request("POST", "/api/v1/act", **sent), services).status == 200
 
     def test_an_open_server_does_not_act_for_other_sites_either(self) -> None:
-        services = FakeServices(FakeSettings(anonymous=True))
+        services = FakeServices(settings_with(anonymous=True))
         for sent, status in (
             ({}, 200),
             ({"origin": "http://slipway.test"}, 200),
@@ -200,7 +200,7 @@ class TestOtherSites:
             assert answered(request("POST", "/api/v1/act", authorization="", **sent), services).status == status
 
     def test_an_open_server_acts_for_the_origins_it_is_told_to(self) -> None:
-        services = FakeServices(FakeSettings(anonymous=True, cors_enabled=True, cors_origin="https://cards.test"))
+        services = FakeServices(settings_with(anonymous=True, cors_enabled=True, cors_origin="https://cards.test"))
         for origin, status in (("https://cards.test", 200), ("https://evil.test", 403)):
             asked = request("POST", "/api/v1/act", authorization="", origin=origin)
             assert answered(asked, services).status == status
@@ -220,20 +220,20 @@ class TestConfirmation:
         assert b"X-DD-Confirm-Action: thing-delete" in response.body  # type: ignore[operator]
 
     def test_it_is_asked_for_before_the_feature_and_after_the_login(self) -> None:
-        services = FakeServices(FakeSettings(features=frozenset()))
+        services = FakeServices(settings_with(features=frozenset()))
         assert answered(request("DELETE", THING), services).status == 428
         assert answered(request("DELETE", THING, x_dd_confirm_action="thing-delete"), services).status == 403
         assert answered(request("DELETE", THING, authorization=""), services).status == 401
 
 
 def test_a_feature_that_is_off_is_forbidden_and_names_its_setting() -> None:
-    response = answered(request("POST", "/api/v1/act"), FakeServices(FakeSettings(features=frozenset({"delete"}))))
+    response = answered(request("POST", "/api/v1/act"), FakeServices(settings_with(features=frozenset({"delete"}))))
     assert response.status == 403
     assert b"DD_SERVER_FEATURE_CONTAINERACTIONS" in response.body  # type: ignore[operator]
 
 
 def test_wuds_paths_are_gone_when_they_are_off() -> None:
-    assert answered(request("GET", "/api/things"), FakeServices(FakeSettings(compat_wud=False))).status == 404
+    assert answered(request("GET", "/api/things"), FakeServices(settings_with(compat_wud=False))).status == 404
 
 
 def test_a_token_must_cover_what_the_route_needs() -> None:
@@ -255,7 +255,7 @@ class TestRateLimits:
     """Fixed windows by caller."""
 
     def test_the_headers_tell_what_is_left(self) -> None:
-        services = FakeServices(FakeSettings(rate_limit_max=10))
+        services = FakeServices(settings_with(rate_limit_max=10))
         response = answered(request("GET", THING), services)
         services.clock.at += timedelta(seconds=100)
         later = answered(request("GET", THING), services)
@@ -264,7 +264,7 @@ class TestRateLimits:
         assert [later.header(name) for name in named] == ["10;w=900", "10", "8", "800"]
 
     def test_beyond_the_limit_one_has_to_wait_for_the_window_to_end(self) -> None:
-        services = FakeServices(FakeSettings(rate_limit_max=2))
+        services = FakeServices(settings_with(rate_limit_max=2))
         statuses = [answered(request("GET", THING), services).status for _ in range(3)]
         refused = answered(request("GET", THING), services)
         assert [*statuses, refused.status] == [200, 200, 429, 429]
@@ -273,16 +273,16 @@ class TestRateLimits:
         assert answered(request("GET", THING), services).status == 200
 
     def test_it_is_counted_before_anybody_is_asked_who_they_are(self) -> None:
-        services = FakeServices(FakeSettings(rate_limit_max=1))
+        services = FakeServices(settings_with(rate_limit_max=1))
         statuses = [answered(request("GET", THING, authorization=""), services).status for _ in range(2)]
         assert statuses == [401, 429]
 
     def test_unknown_paths_count_too(self) -> None:
-        services = FakeServices(FakeSettings(rate_limit_max=1))
+        services = FakeServices(settings_with(rate_limit_max=1))
         assert [answered(request("GET", "/api/v1/nowhere"), services).status for _ in range(2)] == [404, 429]
 
     def test_everybody_has_a_count_of_their_own(self) -> None:
-        services = FakeServices(FakeSettings(rate_limit_max=1))
+        services = FakeServices(settings_with(rate_limit_max=1))
         assert answered(request("GET", THING, client="192.0.2.1"), services).status == 200
         assert answered(request("GET", THING, client="192.0.2.2"), services).status == 200
         assert answered(request("GET", THING, client="192.0.2.1"), services).status == 429
@@ -295,7 +295,7 @@ class TestRateLimits:
         assert sum(name == "RateLimit-Policy" for name, _ in answers[0].headers) == 1
 
     def test_by_identity_a_session_is_counted_wherever_it_comes_from(self) -> None:
-        services = FakeServices(FakeSettings(rate_limit_max=1, rate_limit_by_identity=True))
+        services = FakeServices(settings_with(rate_limit_max=1, rate_limit_by_identity=True))
         cookie = log_in(services)
         sent = {"authorization": "", "cookie": cookie}
         assert answered(request("GET", THING, client="192.0.2.1", **sent), services).status == 200

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from chalicelib.bootstrap import Services
+from chalicelib.config import Settings
 from chalicelib.domain.agent import Agent
 from local_runtime.executor.reporting.report import Report
 from local_runtime.executor.security.bulletin import Bulletin
 from tests.fakes.policies import FakeAgents
-from tests.fakes.services import NOON, FakeSettings, StillClock
+from tests.fakes.services import NOON, StillClock, settings_with
 
 
 @dataclass
@@ -29,27 +30,13 @@ class CountedRegistries:
         return self.counted
 
 
-class NoTriggers:
-    triggers = ()
-    sent_from = "executor"
-
-
-@dataclass
-class ExecutorSettings(FakeSettings):
-    """What a report reads of the settings, besides."""
-
-    agent: str = "local"
-    data: Path = field(default_factory=lambda: Path(tempfile.mkdtemp()))
-    triggers: type[NoTriggers] = NoTriggers
-
-
 @dataclass
 class ExecutorServices:
     """What a report needs."""
 
     agents: FakeAgents
     registries: CountedRegistries
-    settings: ExecutorSettings = field(default_factory=ExecutorSettings)
+    settings: Settings = field(default_factory=lambda: settings_with(data=Path(tempfile.mkdtemp())))
     clock: StillClock = field(default_factory=StillClock)
     started_at: datetime = NOON
 

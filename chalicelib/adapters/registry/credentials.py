@@ -9,7 +9,7 @@ import logging
 import re
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -234,8 +234,3 @@ class DockerConfig:
             # "credentials not found" is a failure of the helper too, and the usual one.
             return None
         return Account(str(user), str(secret), identity=user == _IDENTITY_USER) if secret else None
-
-
-def with_account(instance: Instance, account: Account | None) -> Instance:
-    """The same instance with credentials found elsewhere, unless it has its own."""
-    return replace(instance, account=account) if account and not instance.account else instance
