@@ -10,6 +10,7 @@ from typing import Protocol
 from chalicelib.domain import version as versions
 from chalicelib.domain.container import Candidate, Image, Result, Tag, UpdateKind
 from chalicelib.domain.reference import LATEST
+from chalicelib.domain.tag_parts import commit_place
 from chalicelib.domain.version import Version
 
 STRICT = "strict"
@@ -68,9 +69,13 @@ def watches_digest(wish: bool | None, tag: Tag) -> bool:
 
 def choose_tag(current: str, tags: Iterable[str], rules: TagRules) -> TagChoice:
     """The best tag of a repository for a container that runs `current` (engine-spec §3.1-3.3)."""
-    pool = _filtered(tags, rules)
+    tags = tuple(tags)
     running = versions.parse(rules.transform(current))
-    if running is None:
+    pool = _filtered(tags, rules)
+    commits = _decimal_commits([*pool, *([(current, running)] if running else [])], tags, rules)
+    if commits:
+        pool = [entry for entry in pool if entry[0] not in commits]
+    if running is None or current in commits:
         return _for_a_word(current, pool, rules)
     if rules.include is not None and not rules.include.search(current):
         return TagChoice(_highest(pool, running.prerelease))
@@ -150,6 +155,16 @@ def _filtered(tags: Iterable[str], rules: TagRules) -> list[tuple[str, Version]]
     return found
 
 
+def _decimal_commits(entries: list[tuple[str, Version]], tags: tuple[str, ...], rules: TagRules) -> set[str]:
+    """Tags that are commits though they are written in decimal digits: others in their place show it by a letter."""
+    suspects = {tag: rules.transform(tag) for tag, version in entries if versions.may_be_commit(version)}
+    if not suspects:
+        return set()
+    others = (text for text in map(rules.transform, tags) if versions.parse(text) is None)
+    places = {commit_place(text) for text in others} - {None}
+    return {tag for tag, text in suspects.items() if commit_place(text) in places}
+
+
 def _for_a_word(current: str, pool: list[tuple[str, Version]], rules: TagRules) -> TagChoice:
     if rules.include is not None:
         return TagChoice(_highest(pool, prereleases=False))
@@ -170,7 +185,7 @@ def _highest(pool: list[tuple[str, Version]], prereleases: bool) -> str | None:
 
 
 def _newer_of_same_kind(running: Version, candidate: Version) -> bool:
-    if len(candidate.runs) != len(running.runs) or candidate.spelling != running.spelling:
+    if not versions.same_length(running, candidate):
         return False
     if candidate.prerelease and not running.prerelease:
         return False

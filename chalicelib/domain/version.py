@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
+from chalicelib.domain import tag_parts
+
 SPECIFIC = "specific"
 FLOATING = "floating"
 CALENDAR_YEAR = 1000
@@ -14,35 +16,19 @@ CALENDAR_YEAR = 1000
 
 PRERELEASE_WORDS = frozenset(
     {"rc", "alpha", "beta", "pre", "preview", "prerelease", "dev", "next", "canary", "snapshot", "nightly", "edge"}
-    | {"unstable", "test", "testing", "experimental"}
+    | {"ea", "unstable", "test", "testing", "experimental"}
 )
 _ROLLING = frozenset(
     {"latest", "stable", "edge", "nightly", "canary", "rolling", "main", "master", "develop", "dev", "next", "beta"}
     | {"alpha", "preview", "experimental", "test", "testing", "rc", "lts"}
 )
 
-_ARCHITECTURE = (
-    r"(?:amd64|x86[_-]64|x64|x86|i[3-6]86|arm(?:32|64)?v?\d?|arm(?:32|64)v\d|aarch64|armhf|armel|ppc64(?:le|el)?"
-    r"|s390x?|riscv64|mips(?:64)?(?:le|el)?|loong(?:arch)?64)"
-)
-# What the image is built on or for, where another number is another product: a database's data directory, a
-# language's runtime, a Windows host's kernel.
-_COMPANION = (
-    r"(?:pg|postgres(?:ql)?|pgsql|mysql|mariadb|mongo(?:db)?|jdk|jre|java|openjdk|temurin|corretto|zulu|graalvm|semeru"
-    r"|php|fpm|python|py|cp|node(?:js)?|ruby|golang|go|dotnet|aspnet|cuda|cudnn|rocm|ltsc|nanoserver|windowsservercore"
-    r"|scala|spark|hadoop|erlang|otp|elixir|perl|lua|tf|torch|gcc|llvm|clang|qt)"
-)
-_LITERAL = rf"(?<![a-z0-9]){_ARCHITECTURE}(?![a-z0-9])|(?<![a-z]){_COMPANION}[-_]?\d+(?:\.\d+)*"
-_COMMIT = r"(?<![a-z0-9])g?(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{7,40}(?![a-z0-9])"
-_SUFFIX_TOKEN = re.compile(rf"(?P<literal>{_LITERAL})|(?P<commit>{_COMMIT})|(?P<number>\d+)")
-_LEADING_LITERAL = re.compile(
-    rf"{_ARCHITECTURE}(?:[-_.]|$)|{_COMPANION}[-_]?\d+(?:\.\d+)*[-_.](?=v?[a-z.-]*\d)", re.IGNORECASE
-)
-_SHAPE = re.compile(r"(?P<prefix>\D*)(?P<runs>\d+(?:\.\d+)*)(?P<suffix>.*)", re.DOTALL)
+_RUNS = re.compile(rf"\d+(?:\.(?!{tag_parts.ANY_COMMIT})\d+)*", re.IGNORECASE)
 _MONTH, _DAY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _DASHED_DATE = re.compile(rf"((?:19|20)\d\d)-({_MONTH})-({_DAY})(?!\d)")
-_COMPACT_DATE = re.compile(rf"((?:19|20)\d\d)({_MONTH})({_DAY})(?!\d)")
-_HASH = re.compile(r"(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{7,64}|sha(?:1|256|512)?[-:_].*", re.IGNORECASE)
+# The second image of a day is 20231211.1.
+_COMPACT_DATE = re.compile(rf"((?:19|20)\d\d)({_MONTH})({_DAY})(?:\.(\d{{1,3}})(?![\w.]))?(?!\d)")
+_HASH = re.compile(r"sha(?:1|256|512)?[-:_].*", re.IGNORECASE)
 _WORD = re.compile(r"[a-z]+")
 _GLUED_PRERELEASE = re.compile(r"(?:a|b|rc)\d+(?![a-z0-9])")
 _EXTENSION = re.compile(r"(?:[-._+]?(?:r|rev|ls|build|p|patch)?#)+")
@@ -93,6 +79,9 @@ class Version:
         """Strictly greater by number. Only suffixes of one template are compared, and only by their shared numbers."""
         if self.order[:2] != other.order[:2]:
             return self.order[:2] > other.order[:2]
+        # Where one spells a commit in decimals the numbers of the two do not stand side by side.
+        if tag_parts.COMMIT in self.template + other.template and self.template != other.template:
+            return False
         shared = min(len(self.numbers), len(other.numbers))
         return self.numbers[:shared] > other.numbers[:shared]
 
@@ -100,17 +89,12 @@ class Version:
 @lru_cache(maxsize=_REMEMBERED)
 def parse(tag: str) -> Version | None:
     """A tag as a version, or None for words, digests and bare commits, which have no order."""
-    if _HASH.fullmatch(tag):
+    start = None if _HASH.fullmatch(tag) else tag_parts.version_start(tag)
+    if start is None:
         return None
-    led = _LEADING_LITERAL.match(tag)
-    start = led.end() if led else 0
-    found = _SHAPE.match(tag, start)
-    if found is None:
-        return None
-    prefix = tag[: found.start("runs")]
-    spelling, digits, end = _runs_at(tag, found)
-    suffix = tag[end:]
-    template, numbers = _template(suffix)
+    spelling, digits, end = _runs_at(tag, start)
+    prefix, suffix = tag_parts.without_commits(tag[:start]), tag[end:]
+    template, numbers = tag_parts.template_of(suffix)
     return Version(
         text=tag,
         prefix=prefix,
@@ -133,9 +117,17 @@ def precision(tag: str) -> str:
     return SPECIFIC
 
 
+def same_length(current: Version, other: Version) -> bool:
+    """Whether two versions have as many numbers; a date may have one more for the second image of a day."""
+    dates = current.spelling is other.spelling is Spelling.COMPACT_DATE
+    return dates or (current.spelling is other.spelling and len(current.runs) == len(other.runs))
+
+
 def same_variant(current: Version, other: Version) -> bool:
     """Whether two suffixes name the same flavour: equal templates, or one is the other and more numbers."""
     if current.template == other.template:
+        return True
+    if tag_parts.differ_by_commit(current.template, current.numbers, other.template, other.numbers):
         return True
     if not current.template or not other.template:
         return False
@@ -173,32 +165,27 @@ def difference(current: str, candidate: str) -> str:
     return "prerelease" if min(len(old.runs), len(new.runs)) >= 3 else "unknown"
 
 
+def may_be_commit(version: Version) -> bool:
+    """Whether a tag may be a commit that is written in decimal digits by chance."""
+    lone = version.spelling is Spelling.DOTTED and len(version.runs) == 1 and not version.suffix
+    return lone and len(version.digits[0]) >= tag_parts.SHORTEST_COMMIT
+
+
 def is_plain_release(version: Version) -> bool:
     """Whether the tag is a release and nothing else: `1.2.3` or `v1.2.3`."""
     plain = version.spelling is Spelling.DOTTED and len(version.runs) == 3
     return plain and version.prefix in ("", "v") and not version.suffix
 
 
-def _runs_at(tag: str, found: re.Match[str]) -> tuple[Spelling, tuple[str, ...], int]:
+def _runs_at(tag: str, start: int) -> tuple[Spelling, tuple[str, ...], int]:
     for spelling, pattern in ((Spelling.DASHED_DATE, _DASHED_DATE), (Spelling.COMPACT_DATE, _COMPACT_DATE)):
-        date = pattern.match(tag, found.start("runs"))
+        date = pattern.match(tag, start)
         if date:
-            return spelling, date.groups(), date.end()
-    return Spelling.DOTTED, tuple(found.group("runs").split(".")), found.end("runs")
-
-
-def _template(suffix: str) -> tuple[str, tuple[int, ...]]:
-    numbers: list[int] = []
-
-    def fold(token: re.Match[str]) -> str:
-        if token.lastgroup == "literal":
-            return token.group()
-        if token.lastgroup == "commit":
-            return "<commit>"
-        numbers.append(int(token.group()))
-        return "#"
-
-    return _SUFFIX_TOKEN.sub(fold, suffix.lower()), tuple(numbers)
+            return spelling, tuple(part for part in date.groups() if part is not None), date.end()
+    found = _RUNS.match(tag, start)
+    if found is None:
+        raise ValueError(f"{tag!r} has no number at {start}")
+    return Spelling.DOTTED, tuple(found.group().split(".")), found.end()
 
 
 def _is_prerelease(prefix: str, suffix: str) -> bool:
@@ -208,7 +195,7 @@ def _is_prerelease(prefix: str, suffix: str) -> bool:
 
 def _without_prerelease(template: str) -> str:
     words = "|".join(sorted(PRERELEASE_WORDS | {"a", "b"}, key=len, reverse=True))
-    return re.sub(rf"[-._~+]?(?<![a-z])(?:{words})(?![a-z])(?:[-._]?#)*", "", template, count=1)
+    return re.sub(rf"(?:^[-._~+]?#(?=[a-z]))?[-._~+]?(?<![a-z])(?:{words})(?![a-z])(?:[-._]?#)*", "", template, count=1)
 
 
 def _is_year_month(version: Version) -> bool:

@@ -92,10 +92,14 @@ def test_the_order_of_the_tag_list_does_not_matter() -> None:
 
 
 words = st.sampled_from(
-    ["", "-alpine", "-slim", "-alpine3.18", "-ls12", "-rc1", "-beta.2", "-pg16", "-arm64", "-abc1234"]
+    (
+        *("", "-alpine", "-slim", "-alpine3.18", "-ls12", "-rc1", "-beta.2", "-pg16", "-arm64", "-abc1234"),
+        *("-arm-v7", "-1234567", "-abc1234-ls3", "-1234567-ls2", "-ea-2"),
+    )
 )
 numbers = st.lists(st.integers(0, 2030), min_size=1, max_size=4).map(lambda runs: ".".join(map(str, runs)))
-shaped = st.builds(lambda v, runs, end: f"{v}{runs}{end}", st.sampled_from(["", "v", "release-"]), numbers, words)
+PREFIXES = ["", "v", "release-", "main-1a2b3c4-", "main-9f8e7d6-", "alpine-arm64v8-", "pg16-"]
+shaped = st.builds(lambda v, runs, end: f"{v}{runs}{end}", st.sampled_from(PREFIXES), numbers, words)
 tags = st.one_of(shaped, st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True))
 families = st.sampled_from([TagRules(), TagRules(family="loose")])
 

@@ -26,6 +26,11 @@ DIGEST = "sha256:" + "a" * 64
         ("pg16-v0.2.0", "pg16-v", (0, 2, 0), "", ()),
         ("1.2.3-arm64v8", "", (1, 2, 3), "-arm64v8", ()),
         ("8u302-b08", "", (8,), "u#-b#", (302, 8)),
+        ("main-1a2b3c4-1700000000", "main-<commit>-", (1700000000,), "", ()),
+        ("jammy-20231211.1", "jammy-", (2023, 12, 11, 1), "", ()),
+        ("linux-arm-v7-1.2", "linux-arm-v7-", (1, 2), "", ()),
+        ("arm-v17.2.0", "arm-v", (17, 2, 0), "", ()),
+        ("php8.2-fpm", "php", (8, 2), "-fpm", ()),
     ],
 )
 def test_a_tag_is_taken_apart(
@@ -37,7 +42,11 @@ def test_a_tag_is_taken_apart(
 
 
 @pytest.mark.parametrize(
-    "tag", ["latest", "stable", "bookworm", DIGEST, "a1b2c3d", "sha-1234567", "arm64v8-latest", ""]
+    "tag",
+    (
+        *("latest", "stable", "bookworm", DIGEST, "a1b2c3d", "sha-1234567", "arm64v8-latest", ""),
+        *("latest-armv6", "main-1a2b3c4", "latest-pg16", "pr-12", "ltsc2022"),
+    ),
 )
 def test_what_has_no_order_is_no_version(tag: str) -> None:
     assert versions.parse(tag) is None
