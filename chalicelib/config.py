@@ -134,7 +134,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         log_level=reader.one_of("DD_LOG_LEVEL", ("trace", "debug", "info", "warn", "error"), defaults.log_level),
         anonymous=reader.flag("DD_ANONYMOUS_AUTH_CONFIRM", False),
         basic_users=_basic_users(reader),
-        session_secret=reader.get("DD_SESSION_SECRET"),
+        session_secret=_secret(reader, "DD_SESSION_SECRET"),
         features=frozenset(
             name for name in _FEATURES if reader.flag(f"DD_SERVER_FEATURE_{name.upper()}", name in defaults.features)
         ),
@@ -163,7 +163,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         ),
         oidc=read_oidc(reader, problems),
         metrics_auth=reader.flag("DD_SERVER_METRICS_AUTH", defaults.metrics_auth),
-        metrics_token=_metrics_token(reader),
+        metrics_token=_secret(reader, "DD_SERVER_METRICS_TOKEN"),
         public_url=reader.get("DD_PUBLIC_URL"),
         command_wait_seconds=reader.number("DD_SERVER_COMMAND_WAIT_SECONDS", 25 if on_lambda else 300, 0, 3600),
         operations_kept=reader.number("DD_UPDATE_OPERATION_MAX_ENTRIES", defaults.operations_kept, 1, 500),
@@ -256,12 +256,12 @@ def _access_key(reader: Reader, url: str | None) -> tuple[str, str] | None:
     return reader.text("AWS_ACCESS_KEY_ID", "test"), reader.text("AWS_SECRET_ACCESS_KEY", "test")
 
 
-def _metrics_token(reader: Reader) -> str | None:
-    """A short token could be guessed, and nothing slows guessing down there."""
-    token = reader.get("DD_SERVER_METRICS_TOKEN") or None
-    if token is not None and len(token) < 16:
-        raise BadSetting("DD_SERVER_METRICS_TOKEN must have at least 16 characters")
-    return token
+def _secret(reader: Reader, name: str) -> str | None:
+    """A short one could be guessed: nothing slows down who tries tokens there, or keys on a cookie of his own."""
+    secret = reader.get(name) or None
+    if secret is not None and len(secret) < 16:
+        raise BadSetting(f"{name} must have at least 16 characters")
+    return secret
 
 
 def _docker_config(reader: Reader) -> Path | None:

@@ -35,7 +35,8 @@ def log_in(request: Request, services: Services) -> Response:
 def remember(request: Request, services: Services) -> Response:
     """Keep the session for thirty days, or only until the browser closes."""
     session = session_of(request, services)
-    if session is None:
+    # Somebody let in by other means must not prolong a session that is over, of whomever.
+    if session is None or request.caller is None or request.caller.session_id != session.id:
         raise Invalid("There is no session to remember. Log in first.")
     wanted = isinstance(request.payload, dict) and request.payload["remember"] is True
     now = services.clock.now()

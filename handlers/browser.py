@@ -65,13 +65,20 @@ def same_origin(request: Request, services: Services) -> None:
     has_cookie = "cookie" in request.headers
     if not has_cookie and (request.caller is None or request.caller.scheme not in _WITH_THE_BROWSER):
         return
-    if not has_cookie and _allowed_origin(request, services.settings) is not None:
+    if not has_cookie and _may_act(request, services.settings):
         return
     origin = request.headers.get("origin") or _origin_of(request.headers.get("referer", ""))
     if request.headers.get("sec-fetch-site", "").lower() == "cross-site" or (origin and origin != _own_origin(request)):
         raise Forbidden("This request came from a page of another site.")
     if has_cookie and not origin:
         raise Forbidden("A request with a cookie must say where it comes from, in an Origin or Referer header.")
+
+
+def _may_act(request: Request, settings: Settings) -> bool:
+    """Whether the settings let the page's origin act. `*` names none to which a browser's own password is lent."""
+    allowed = _allowed_origin(request, settings)
+    lent = request.caller is not None and request.caller.scheme == "basic"
+    return allowed is not None and not (lent and allowed == "*")
 
 
 def _own_origin(request: Request) -> str:

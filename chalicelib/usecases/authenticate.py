@@ -65,6 +65,10 @@ class Doorkeeper:
         if until is not None:
             raise Locked(max(1, round((until - now).total_seconds())))
         account = self.verified(shown.name, shown.password)
+        # Many guesses at once all find the door open: what comes of them counts only while it still is.
+        until = self.attempts.locked_until((subject, address), now, max_age) if account is not None else None
+        if until is not None:
+            raise Locked(max(1, round((until - now).total_seconds())))
         if account is None:
             if self.attempts.fail(subject, self.per_account, now) is not None:
                 self.locked(ACCOUNT_LOCKED)
@@ -90,23 +94,25 @@ def authenticate(
     sessions: Sessions,
     tokens: TokenStore,
     vouch: Callable[[str], str | None],
+    vouched: bool,
     anonymous: bool,
     now: datetime,
 ) -> Identified:
     """Who is asking: a token, which says itself what it allows; a session (it is cheap); a password; then anybody
     where that is confirmed.
 
-    `vouch` says whom an identity provider knows by a token. Raises Unauthenticated, and Locked after too many wrong
+    `vouch` says whom an identity provider knows by a token; `vouched`, whether those it has vouched for may still come
+    in. Raises Unauthenticated, and Locked after too many wrong
     passwords.
     """
     found = None
     if shown.token and shown.token.startswith(PREFIX):
-        found = _by_token(shown.token, doorkeeper.accounts, tokens, anonymous, now)
+        found = _by_token(shown.token, doorkeeper.accounts, tokens, anonymous, vouched, now)
     elif shown.token:
         name = vouch(shown.token)
         found = Identified(name, "oidc") if name is not None else None
     if found is None and shown.session:
-        found = _by_session(shown.session, doorkeeper.accounts, sessions, now)
+        found = _by_session(shown.session, doorkeeper.accounts, sessions, vouched, now)
     if found is None and shown.name:
         found = _by_password(shown, doorkeeper, anonymous, now)
     if found is not None:
@@ -132,27 +138,29 @@ def _by_password(shown: Credentials, doorkeeper: Doorkeeper, anonymous: bool, no
 
 
 def _by_token(
-    text: str, accounts: AccountStore, tokens: TokenStore, anonymous: bool, now: datetime
+    text: str, accounts: AccountStore, tokens: TokenStore, anonymous: bool, vouched: bool, now: datetime
 ) -> Identified | None:
     token = tokens.get(digest(text))
-    if token is None or token.over(now) or not _owner_may_come_in(token, accounts, anonymous):
+    if token is None or token.over(now) or not _owner_may_come_in(token, accounts, anonymous, vouched):
         return None
     if token.last_used_at is None or now - token.last_used_at >= USE_GRAIN:
         tokens.touch(token, now.replace(minute=0, second=0, microsecond=0))
     return Identified(token.owner, "token", scopes=allowed(token.scopes))
 
 
-def _owner_may_come_in(token: Token, accounts: AccountStore, anonymous: bool) -> bool:
+def _owner_may_come_in(token: Token, accounts: AccountStore, anonymous: bool, vouched: bool) -> bool:
     if token.owner_scheme == "anonymous":
         return anonymous
-    return token.owner_scheme == "oidc" or accounts.get(token.owner) is not None
+    return vouched if token.owner_scheme == "oidc" else accounts.get(token.owner) is not None
 
 
-def _by_session(text: str, accounts: AccountStore, sessions: Sessions, now: datetime) -> Identified | None:
+def _by_session(
+    text: str, accounts: AccountStore, sessions: Sessions, vouched: bool, now: datetime
+) -> Identified | None:
     session = sessions.read(text, now)
-    if session is None:
-        return None
     # A session without a fingerprint is of somebody an identity provider has vouched for.
+    if session is None or not (session.fingerprint or vouched):
+        return None
     if session.fingerprint:
         account = accounts.get(session.name)
         if account is None or account.fingerprint != session.fingerprint:

@@ -87,6 +87,19 @@ def test_somebody_from_the_provider_can_make_a_token(services: FakeServices, pro
     assert content(asked(services, "/auth/user", authorization=shown)) == {"username": "ada@example.com"}
 
 
+def test_who_came_in_by_a_provider_is_out_when_there_is_none_any_more(
+    services: FakeServices, provider: FakeProvider
+) -> None:
+    session = str(finished(services, provider).header("Set-Cookie")).split(";")[0]
+    body = json.dumps({"name": "x", "scopes": ["admin"]}).encode()
+    sent = {"authorization": "", "cookie": session, "origin": "http://slipway.test"}
+    made = dispatch(request("POST", "/api/v1/tokens", body=body, **sent), services, table())
+    shown = f"Bearer {content(made)['token']}"
+    services.providers.clear()
+    assert asked(services, "/auth/user", cookie=session).status == 401
+    assert asked(services, "/auth/user", authorization=shown).status == 401
+
+
 def test_login_pages_learn_of_the_provider(services: FakeServices) -> None:
     ways = content(asked(services, "/auth/status"))["providers"]
     assert ways[1] == {"type": "oidc", "name": "home", "redirect": False, "logoutUrl": "https://id.test/bye"}

@@ -131,7 +131,7 @@ class TestServer:
         assert body["total"] == 2
 
     def test_its_settings_are_shown_without_secrets(self, api_store: str) -> None:
-        secrets = {"DD_SERVER_METRICS_TOKEN": "metrics-secret-1234", "DD_SESSION_SECRET": "session-secret"}
+        secrets = {"DD_SERVER_METRICS_TOKEN": "metrics-secret-1234", "DD_SESSION_SECRET": "session-secret-1234"}
         with api_over(api_store, DD_SERVER_FEATURE_DELETE="false", **secrets) as api:
             answer = api.get("/api/v1/server")
             schemas.check("Server", answer.must_be(200))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import timedelta
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.domain import token as tokens
+from chalicelib.domain.lockout import LockoutRule
 from chalicelib.wire import schemas
 from handlers.dispatch import dispatch, table
 from handlers.http import Response
 from tests.builders.requests import request
 from tests.builders.routes import PATHS
-from tests.fakes.accounts import FakeAccounts
+from tests.fakes.accounts import FakeAccounts, FakeAttempts, FakePasswords
 from tests.fakes.services import NOON, FakeServices, settings_with
 
 
@@ -174,6 +177,28 @@ class TestTokens:
         assert len(services.tokens.all()) == 1
 
 
+class AllAtOnce(FakePasswords, FakeAttempts):
+    """As many guesses as there are threads, checked at once; the right one is told when the others were counted."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__()
+        self._together = threading.Barrier(threads)
+        self._counted = threading.Semaphore(0)
+        self._failures_to_come = 2 * (threads - 1)
+        self._alone = threading.Lock()
+
+    def verify(self, password_hash: str, password: str) -> bool:
+        right = super().verify(password_hash, password)
+        self._together.wait(30)
+        return right and all(self._counted.acquire(timeout=30) for _ in range(self._failures_to_come))
+
+    def fail(self, subject: str, rule: LockoutRule, now: datetime) -> datetime | None:
+        with self._alone:
+            until = super().fail(subject, rule, now)
+        self._counted.release()
+        return until
+
+
 class TestLocks:
     """Too many wrong passwords."""
 
@@ -196,6 +221,16 @@ class TestLocks:
         services = FakeServices()
         wrong = [asked(services, "GET", "/auth/user", authorization=basic("ada", str(n))).status for n in range(6)]
         assert wrong == [401] * 5 + [423]
+
+    def test_of_many_guesses_at_once_no_more_count_than_one_after_the_other(self) -> None:
+        """The right one is among forty that all came in while the door was open, and its check ends last."""
+        guesses = AllAtOnce(40)
+        services = FakeServices(passwords=guesses, attempts=guesses)
+        shown = [basic("ada", "difference engine"), *(basic("ada", str(number)) for number in range(39))]
+        with ThreadPoolExecutor(40) as threads:
+            found = list(threads.map(lambda one: asked(services, "GET", "/auth/user", authorization=one), shown))
+        assert sorted(response.status for response in found) == [401] * 39 + [423]
+        assert found[0].status == 423
 
     def test_success_forgets_failures(self) -> None:
         services = FakeServices()
@@ -255,6 +290,14 @@ class TestLoginPages:
         assert [part for part in attributes if part.startswith("Max-Age")] == ([age] if age else [])
         again = asked(services, "GET", "/auth/user", authorization="", cookie=attributes[0])
         assert content(again) == {"username": "ada"}
+
+    def test_a_session_that_is_over_is_not_prolonged_by_whoever_else_may_come_in(self) -> None:
+        services = FakeServices()
+        cookie = str(asked(services, "POST", "/auth/login").header("Set-Cookie")).split(";")[0]
+        sent = {"cookie": cookie, "origin": "http://slipway.test"}
+        assert asked(services, "POST", "/auth/logout", authorization="", **sent).status == 200
+        response = asked(services, "POST", "/auth/remember", {"remember": True}, **sent)
+        assert (response.status, response.header("Set-Cookie")) == (400, None)
 
     def test_without_a_session_there_is_nothing_to_remember(self) -> None:
         assert asked(FakeServices(), "POST", "/auth/remember", {"remember": True}).status == 400

@@ -105,6 +105,7 @@ def _authenticate(shown: Credentials, *, anonymous: bool = False) -> Identified:
         sessions=SignedSessions(SECRET),
         tokens=FakeTokens(),
         vouch=lambda _token: None,
+        vouched=False,
         anonymous=anonymous,
         now=NOON,
     )

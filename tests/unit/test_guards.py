@@ -205,6 +205,13 @@ class TestOtherSites:
             asked = request("POST", "/api/v1/act", authorization="", origin=origin)
             assert answered(asked, services).status == status
 
+    def test_a_password_of_the_browsers_is_lent_to_no_page_just_because_all_may_read(self) -> None:
+        services = FakeServices(settings_with(cors_enabled=True))
+        for origin, status in (("https://evil.test", 403), ("http://slipway.test", 200)):
+            assert answered(request("POST", "/api/v1/act", origin=origin), services).status == status
+        named = FakeServices(settings_with(cors_enabled=True, cors_origin="https://cards.test"))
+        assert answered(request("POST", "/api/v1/act", origin="https://cards.test"), named).status == 200
+
 
 class TestConfirmation:
     """`X-DD-Confirm-Action`."""

@@ -59,7 +59,7 @@ def made(tools: StandIns, scanner: str = "trivy", clock: StillClock | None = Non
     environment = {
         "HOME": "/home/slipway",
         "PATH": "/usr/bin:/bin",
-        "DD_SESSION_SECRET": "slipway-secret",
+        "DD_SESSION_SECRET": "slipway-secret-1234",
         "AWS_SECRET_ACCESS_KEY": "aws-secret",
         "TRIVY_INSECURE": "true",
         "DD_SECURITY_SCANNER": scanner,
