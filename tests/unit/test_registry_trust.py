@@ -78,6 +78,7 @@ def test_credentials_go_to_the_realm_a_registry_is_known_to_use(kind: str, base:
         ("ghcr", "https://ghcr.io", "https://127.0.0.1/token"),
         ("unknown", "https://docker.elastic.co", "https://docker-auth.elastic.co/auth"),
         ("unknown", "https://registry.example.com", "https://com/token"),
+        ("unknown", "https://docker.n8n.io", "https://auth.docker.io/token"),
         ("unknown", "https://10.0.0.5:5000", "https://10.0.0.6/token"),
         ("custom", "http://registry.lan", "http://auth.lan/token"),
         ("unknown", "https://registry.example.com", "https://[registry.example.com/token"),
@@ -97,6 +98,11 @@ def test_the_operator_may_name_another_realm() -> None:
 
 def test_without_credentials_a_sibling_may_hand_out_tokens() -> None:
     (call,) = answer("https://docker.elastic.co", "https://docker-auth.elastic.co/auth")
+    assert call.authorization is None
+
+
+def test_without_credentials_the_token_host_of_a_known_registry_may_serve_who_stands_in_front_of_it() -> None:
+    (call,) = answer("https://docker.n8n.io", "https://auth.docker.io/token")
     assert call.authorization is None
 
 

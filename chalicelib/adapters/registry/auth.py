@@ -14,6 +14,7 @@ import httpx
 import orjson
 
 from chalicelib.adapters.registry.credentials import DEFAULT_TLS, Account, Instance, Tls
+from chalicelib.adapters.registry.providers import TOKEN_HOSTS
 from chalicelib.adapters.registry.transport import MEBIBYTE, Call, Transport
 from chalicelib.domain.host_name import is_loopback
 from chalicelib.ports.clock import Clock
@@ -153,7 +154,8 @@ class Authenticator:
         if parts.scheme != "https" and not (parts.scheme == "http" and (local or same_plain_host)):
             raise RegistryUntrusted(f"{self._host} sends us to {realm!r} for a token, which is not secure")
         if parts.username or parts.fragment or not self._trusts(name, own, account is None):
-            raise RegistryUntrusted(f"{self._host} sends us to {name!r} for a token, which it may not")
+            hint = "" if account is None else ", unless AUTHURL of this registry names it"
+            raise RegistryUntrusted(f"{self._host} sends us to {name!r} for a token, which it may not{hint}")
 
     def _trusts(self, name: str, own: str, anonymous: bool) -> bool:
         if name == own or (is_loopback(name) and is_loopback(own)):
@@ -165,7 +167,9 @@ class Authenticator:
         if "." in name and own.endswith(f".{name}"):
             return True
         # Nothing secret is sent anonymously, so a sibling host will do: docker.elastic.co and docker-auth.elastic.co.
-        return anonymous and name.count(".") >= 2 and name.split(".")[-2:] == own.split(".")[-2:]
+        # So will the token host of a registry we know, which others stand in front of: docker.n8n.io of Docker Hub.
+        sibling = name.count(".") >= 2 and name.split(".")[-2:] == own.split(".")[-2:]
+        return anonymous and (sibling or any(re.fullmatch(pattern, name) for pattern in TOKEN_HOSTS))
 
     def _may_hold_credentials(self) -> bool:
         """Whether a password may be sent: encrypted, to this machine, or where the operator wrote http himself."""

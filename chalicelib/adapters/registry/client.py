@@ -75,7 +75,7 @@ class RegistryClient:
                 return None
             last_etag = reply.headers.get("etag")
             page = _page(reply, self.host, path)
-            url = self._next(reply, url, start, page, known=found)
+            url = self._next(reply, path, start, page, known=found)
             found.update(dict.fromkeys(page))
         return TagList(tuple(found), last_etag if len(seen) == 1 else None)
 
@@ -155,16 +155,18 @@ class RegistryClient:
             raise RegistryNotFound(what.format("does not have what was asked of"))
         raise RegistryGarbled(what.format("answers in a way we do not understand for"))
 
-    def _next(self, reply: Reply, url: str, start: str, page: list[str], known: dict[str, None]) -> str | None:
+    def _next(self, reply: Reply, path: str, start: str, page: list[str], known: dict[str, None]) -> str | None:
+        """Where the list goes on: always at its own place, only the query is the registry's word."""
         link = next_link(reply.headers.get_list("link"))
         if link is not None:
             try:
-                target = urljoin(url, link)
+                target = urljoin(reply.url, link)
+                same = _same_list(target, start, reply.url, path)
             except ValueError:
-                target = link
-            if target.partition("?")[0] != start:
+                target, same = link, False
+            if not same:
                 raise RegistryUntrusted(f"{self.host} continues its tag list at {target!r}, which is not followed")
-            return target
+            return f"{start}?{urlsplit(target).query}"
         # Some registries cut the list at our page size and send no link.
         if len(page) == PAGE_SIZE and any(tag not in known for tag in page):
             return f"{start}?n={PAGE_SIZE}&last={quote(page[-1])}"
@@ -197,6 +199,17 @@ def base_url_of(instance: Instance, host: str) -> str:
     if is_loopback(host):
         return f"http://{host}"
     return f"https://{instance.provider.api_host or host}"
+
+
+def _same_list(target: str, start: str, answered: str, path: str) -> bool:
+    """Whether a link means the list it came with: where that was asked for, or where the question was led to.
+
+    A registry that does not know the proxy in front of it writes another scheme, port or folder. Raises ValueError.
+    """
+    there, here, seen = urlsplit(target), urlsplit(start), urlsplit(answered)
+    if (there.netloc, there.path) == (seen.netloc, seen.path):
+        return True
+    return there.hostname == here.hostname and there.path.endswith(f"/v2/{path}/tags/list")
 
 
 def _page(reply: Reply, host: str, path: str) -> list[str]:

@@ -127,6 +127,8 @@ def _account(provider: Provider, text: Mapping[str, str]) -> Account | None:
     if "auth" in text:
         return _of_basic(text["auth"])
     secret = next((text[key] for key in provider.secrets if key in text), None)
+    if provider.kind == "ecr" and ("accesskeyid" in text) is not (secret is not None):
+        raise ValueError("accesskeyid and secretaccesskey belong together")
     if secret is None:
         if "login" in text or "username" in text:
             raise ValueError(f"it has a user but no {' or '.join(provider.secrets)}")

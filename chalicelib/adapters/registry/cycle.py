@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -104,9 +103,8 @@ class Cycle:
     def published(self, reference: Reference) -> datetime | None:
         """When a tag was pushed, where the registry can be trusted to say so."""
         client = self._client_for(reference.host)
-        return self._once.get(
-            ("published", reference.repository, reference.target), lambda: self._dates.of(client, reference)
-        )
+        question = ("published", reference.repository, reference.target)
+        return self._once.get(question, lambda: self._published(client, reference))
 
     def _tags(self, repository: Repository) -> tuple[str, ...]:
         client = self._client_for(repository.host)
@@ -136,6 +134,17 @@ class Cycle:
             else:
                 self._put(key, digest, None, DAY_SECONDS)
         return digest
+
+    def _published(self, client: RegistryClient, reference: Reference) -> datetime | None:
+        if not self._dates.tells(client, reference):
+            return None
+        key = _key("published", client, f"{reference.path}:{reference.target}")
+        known, counts = self._latest(key)
+        if known is not None and counts:
+            return documents.read_date(known.text)
+        date = self._dates.of(client, reference)
+        self._put(key, date.isoformat() if date else "", None, DAY_SECONDS)
+        return date
 
     def _descend(self, reference: Reference, platform: Platform) -> tuple[str, Document]:
         top = self._document(reference.repository, reference.target)
@@ -235,48 +244,6 @@ class Cycle:
         self._own.put(key, answer, seconds)
         if self._shared is not None:
             self._shared.put(key, answer, seconds)
-
-
-class MemoryCache:
-    """A RegistryCache in this process, for as long as it runs; the oldest answers go first."""
-
-    def __init__(self, clock: Clock, max_entries: int = 5000) -> None:
-        self._clock = clock
-        self._max_entries = max_entries
-        self._lock = threading.Lock()
-        self._answers: dict[str, tuple[Answer, datetime]] = {}
-        self._asking: dict[str, datetime] = {}
-
-    def get(self, key: str) -> Answer | None:
-        """The answer kept under this key."""
-        with self._lock:
-            kept = self._answers.get(key)
-        return kept[0] if kept and kept[1] > self._clock.now() else None
-
-    def put(self, key: str, answer: Answer, keep_seconds: int) -> None:
-        """Keep an answer for that long."""
-        with self._lock:
-            self._asking.pop(key, None)
-            self._answers.pop(key, None)
-            self._answers[key] = (answer, self._clock.now() + timedelta(seconds=keep_seconds))
-            while len(self._answers) > self._max_entries:
-                del self._answers[next(iter(self._answers))]
-
-    def reserve(self, key: str, seen: Answer | None, seconds: float) -> bool:
-        """Announce a question; False when another asks it now, or has put an answer since the one `seen`."""
-        now = self._clock.now()
-        with self._lock:
-            asking = self._asking.get(key)
-            kept = self._answers.get(key)
-            if (asking is not None and asking > now) or (kept is not None and kept[1] > now and kept[0] != seen):
-                return False
-            self._asking[key] = now + timedelta(seconds=seconds)
-            return True
-
-    def release(self, key: str) -> None:
-        """End a reservation without an answer."""
-        with self._lock:
-            self._asking.pop(key, None)
 
 
 def _key(kind: str, client: RegistryClient, what: str) -> str:

@@ -160,6 +160,8 @@ PROVIDERS: tuple[Provider, ...] = (
     ),
 )
 BY_KIND = {provider.kind: provider for provider in PROVIDERS}
+TOKEN_HOSTS = tuple(pattern for provider in PROVIDERS for pattern in provider.token_hosts)
+"""Where the registries we know get their tokens."""
 
 UNKNOWN = Provider("unknown", pace=None)
 """A registry nobody configured: asked anonymously, as the engine does when it pulls."""

@@ -32,16 +32,20 @@ class PublishDates:
         self._hub_api = hub_api
         self._github_api = github_api
 
+    def tells(self, client: RegistryClient, reference: Reference) -> bool:
+        """Whether the registry has an API that can be asked about this image."""
+        kind = client.instance.provider.kind
+        return reference.tag is not None and (kind == "hub" or (kind == "ghcr" and client.account() is not None))
+
     def of(self, client: RegistryClient, reference: Reference) -> datetime | None:
         """The push date of a tag; None for a digest, and for registries that do not tell."""
-        kind = client.instance.provider.kind
-        if reference.tag is None:
+        if reference.tag is None or not self.tells(client, reference):
             return None
         try:
-            if kind == "hub":
+            if client.instance.provider.kind == "hub":
                 return self._of_hub(reference.path, reference.tag)
             account = client.account()
-            if kind == "ghcr" and account is not None:
+            if account is not None:
                 return self._of_github(reference.path, reference.tag, account)
         except RegistryError as error:
             log.warning("The push date of %s is not known: %s", reference, error)

@@ -10,8 +10,9 @@ from typing import Any
 
 from chalicelib.adapters.registry.client import RegistryClient, base_url_of
 from chalicelib.adapters.registry.credentials import Account, DockerConfig, Instance, read_instances
-from chalicelib.adapters.registry.cycle import Cycle, MemoryCache
+from chalicelib.adapters.registry.cycle import Cycle
 from chalicelib.adapters.registry.ecr import EcrAccounts, is_private
+from chalicelib.adapters.registry.memory_cache import MemoryCache
 from chalicelib.adapters.registry.providers import UNKNOWN
 from chalicelib.adapters.registry.published import PublishDates
 from chalicelib.adapters.registry.transport import TIMEOUT_SECONDS, Transport
@@ -144,9 +145,10 @@ class Registries:
 
     def _find_account(self, host: str) -> Account | None:
         instance = self._instance_for(host)
-        if is_private(host) and instance.access_key is not None:
-            return self._ecr.account(instance, host)
-        return instance.account or self._docker.account(host)
+        if instance.access_key is None:
+            return instance.account or self._docker.account(host)
+        # Keys of Amazon are no password: they buy one, and the public gallery wants none.
+        return self._ecr.account(instance, host) if is_private(host) else self._docker.account(host)
 
 
 def _written(state: RegistryState) -> dict[str, Any]:

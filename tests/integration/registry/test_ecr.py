@@ -38,6 +38,19 @@ def test_the_public_gallery_needs_no_keys() -> None:
     assert registries.pull_credentials(Reference.parse("public.ecr.aws/docker/library/redis:7")) is None
 
 
+@pytest.mark.usefixtures("amazon")
+def test_keys_are_no_password_and_are_never_sent_as_one() -> None:
+    gallery = Reference.parse("public.ecr.aws/docker/library/redis:7")
+    assert Registries(KEYS, StillClock()).pull_credentials(gallery) is None
+
+
+@pytest.mark.parametrize("key", ["accesskeyid", "secretaccesskey"])
+def test_half_of_a_pair_of_keys_is_left_out(key: str) -> None:
+    registries = Registries({"ecr": {"own": {key: "x"}}}, StillClock())
+    assert registries.name_of(IMAGE).name == "ecr.public"
+    assert registries.pull_credentials(IMAGE) is None
+
+
 def test_keys_that_amazon_refuses_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     from botocore.exceptions import ClientError
 

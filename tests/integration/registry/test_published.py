@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from chalicelib.adapters.registry.client import RegistryClient
 from chalicelib.adapters.registry.credentials import Account, read_instances
+from chalicelib.adapters.registry.cycle import Cycle
+from chalicelib.adapters.registry.memory_cache import MemoryCache
 from chalicelib.adapters.registry.published import PublishDates
 from chalicelib.adapters.registry.transport import Transport
 from chalicelib.domain.reference import Reference
@@ -39,6 +41,26 @@ def test_docker_hub_tells_when_a_tag_was_pushed(place: ScriptedRegistry, ask: As
     )
     assert ask("nginx:1.25") == datetime(2025, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     assert place.paths == ["/v2/repositories/library/nginx/tags/1.25"]
+
+
+def test_a_fleet_asks_for_a_push_date_once_within_its_window(place: ScriptedRegistry) -> None:
+    place.answer = lambda asked: Scripted(body=b'{"tag_last_pushed": "2025-01-02T03:04:05Z"}')
+    clock = StillClock()
+    shared = MemoryCache(clock)
+
+    def agent() -> Cycle:
+        transport = Transport(clock, timeout=2)
+        (hub,) = (found for found in read_instances({}) if found.owns("docker.io"))
+        client = RegistryClient("docker.io", hub, lambda: None, transport, clock)
+        dates = PublishDates(transport, hub_api=place.url)
+        return Cycle(lambda host: client, MemoryCache(clock), shared, clock, timedelta(minutes=1), dates)
+
+    image = Reference.parse("nginx:1.25")
+    assert {agent().published(image) for _ in range(3)} == {datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)}
+    assert len(place.asked) == 1
+    clock.sleep(61)
+    agent().published(image)
+    assert len(place.asked) == 2
 
 
 def test_docker_hub_may_only_tell_when_a_tag_was_updated(place: ScriptedRegistry, ask: Ask) -> None:

@@ -12,7 +12,7 @@ import pytest
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.adapters.dynamo.registry_cache import DynamoRegistryCache
 from chalicelib.adapters.patterns import Re2Patterns
-from chalicelib.adapters.registry.cycle import MemoryCache
+from chalicelib.adapters.registry.memory_cache import MemoryCache
 from chalicelib.adapters.registry.registries import Registries
 from chalicelib.bootstrap import Services
 from chalicelib.config import load

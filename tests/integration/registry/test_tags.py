@@ -44,6 +44,28 @@ def test_an_absolute_link_to_the_same_list_is_followed(place: ScriptedRegistry, 
     assert tags(client.open(), place) == ["a", "b"]
 
 
+@pytest.mark.parametrize("place_of_it", ["https://127.0.0.1", "http://127.0.0.1:8081", "/artifactory/api/docker/own"])
+def test_a_registry_need_not_know_the_proxy_in_front_of_it(
+    place: ScriptedRegistry, client: Client, place_of_it: str
+) -> None:
+    link = f'<{place_of_it}/v2/web/tags/list?last=a&n=1000>; rel="next"'
+    place.answer = in_turn(page("a", link=link), page("b"))
+    assert tags(client.with_account(place), place) == ["a", "b"]
+    assert place.paths == ["/v2/web/tags/list?n=1000", "/v2/web/tags/list?last=a&n=1000"]
+
+
+def test_pages_are_followed_where_a_list_was_led_to(place: ScriptedRegistry, client: Client) -> None:
+    def answer(asked: Asked) -> Scripted:
+        if asked.path.startswith("/v2/web/"):
+            return Scripted(307, b"", headers={"Location": asked.path.replace("/v2/web/", "/v2/images/web/")})
+        if "last=a" in asked.path:
+            return page("b")
+        return page("a", link='</v2/images/web/tags/list?last=a>; rel="next"')
+
+    place.answer = answer
+    assert tags(client.open(), place) == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     "link", ["/v2/other/tags/list", "/v2/web/../secret", "//evil.example/v2/web/tags/list", "/admin"]
 )
@@ -57,7 +79,8 @@ def test_a_link_that_leaves_the_list_is_not_followed(place: ScriptedRegistry, cl
 def test_a_link_to_another_host_gets_no_credentials(
     place: ScriptedRegistry, other: ScriptedRegistry, client: Client
 ) -> None:
-    place.answer = lambda asked: page("a", link=f'<{other.url}/v2/web/tags/list?n=1000>; rel="next"')
+    elsewhere = other.url.replace("127.0.0.1", "localhost")
+    place.answer = lambda asked: page("a", link=f'<{elsewhere}/v2/web/tags/list?n=1000>; rel="next"')
     with pytest.raises(RegistryUntrusted):
         tags(client.with_account(place), place)
     assert other.asked == []

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.adapters.patterns import Re2Patterns
-from chalicelib.adapters.registry.cycle import MemoryCache
+from chalicelib.adapters.registry.memory_cache import MemoryCache
 from chalicelib.adapters.registry.registries import Registries
 from chalicelib.domain.container import Container
 from chalicelib.ports.registry import Registry
