@@ -10,6 +10,7 @@ from pathlib import Path
 from local_runtime.host import engine
 from local_runtime.programs import ROOT, Address, Program, port_problem
 
+ADVICE_DATA = "give this one a directory of its own:  script/server --data DIR"
 ADVICE_PORT = "choose another one:  script/server --port {port}"
 
 
@@ -31,17 +32,19 @@ def main(arguments: Sequence[str], programs: Mapping[str, Program] | None = None
     """Run until Ctrl-C or SIGTERM; 0 then, 1 when it cannot start. `programs` replaces programs by name."""
     # Only `--help` must work before the environment is made.
     options = options_of(arguments)
-    from local_runtime.supervisor import DataDirectory, DataInUse
+    from local_runtime.supervisor import DataDirectory, DataInUse, DataOpen
 
     address = Address(options.host, options.port)
     try:
-        with DataDirectory(options.data) as data:
+        with DataDirectory(options.data, int(os.environ.get("SUDO_UID", 0))) as data:
             problem = port_problem(address)
             if problem is not None:
                 return _refuse(f"{problem}; {ADVICE_PORT.format(port=options.port % 65535 + 1)}")
             return _serve(address, data, options.demo, programs)
     except DataInUse as refused:
-        return _refuse(f"{refused}; stop it, or give this one a directory of its own:  script/server --data DIR")
+        return _refuse(f"{refused}; stop it, or {ADVICE_DATA}")
+    except DataOpen as refused:
+        return _refuse(f"{refused}, or {ADVICE_DATA}")
     except OSError as failure:
         return _refuse(f"cannot use the data directory {options.data}: {failure.strerror}")
     except KeyboardInterrupt:

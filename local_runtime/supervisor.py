@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import signal
+import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -29,16 +30,25 @@ class DataInUse(Exception):
     """Another supervisor works on this data directory; its text names the pid."""
 
 
-class DataDirectory:
-    """The directory everything is kept in: private to the user, and held by one supervisor at a time."""
+class DataOpen(Exception):
+    """Others on this machine could put files of their own into this data directory; its text says what would help."""
 
-    def __init__(self, path: Path) -> None:
+
+class DataDirectory:
+    """The directory everything is kept in: private to the user, and held by one supervisor at a time.
+
+    It may be root's or our own, or that of the user `on_behalf_of`.
+    """
+
+    def __init__(self, path: Path, on_behalf_of: int = 0) -> None:
         self.path = path
+        self._owners = (0, os.geteuid(), on_behalf_of)
         self._lock: int | None = None
 
     def __enter__(self) -> Path:
-        """Create it (0700) and take its lock. Raises DataInUse, or OSError when it cannot be made."""
+        """Create it (0700) and take its lock. Raises DataInUse, DataOpen, or OSError when it cannot be made."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._require_own()
         self._lock = os.open(self.path / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -54,6 +64,16 @@ class DataDirectory:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _require_own(self) -> None:
+        # Whoever can replace the key or the database here can order anything of the executor.
+        found = self.path.stat()
+        if found.st_uid not in self._owners:
+            raise DataOpen(f"{self.path} belongs to another user; if that is meant, chown it")
+        if found.st_mode & stat.S_IWOTH:
+            raise DataOpen(
+                f"everybody on this machine may write in {self.path}; if it is Slipway's alone, chmod 700 it"
+            )
 
 
 class Supervisor:

@@ -16,7 +16,7 @@ _SENSITIVE = (
     "AUTH",
     "ACCESS_KEY",
 )
-_USER_INFO = re.compile(r"(?<![a-z0-9+.-])(?P<scheme>[a-z][a-z0-9+.-]{0,31}://)[^/@\s]+@", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?<![a-z0-9+.-])(?P<scheme>[a-z][a-z0-9+.-]{0,31}://)[^/\s]+@", re.IGNORECASE)
 _VARIABLE = re.compile(r"(?<![\w.-])(?P<name>[A-Za-z_]\w{0,127})=(?P<value>[^\s,;\"']+)")
 
 

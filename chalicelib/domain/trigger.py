@@ -22,7 +22,7 @@ _SECRET = re.compile(
 _SECRET_URL_TYPES = frozenset(
     {"slack", "discord", "teams", "googlechat", "mattermost", "rocketchat", "ifttt", "apprise", "http", "command"}
 )
-_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s]+@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

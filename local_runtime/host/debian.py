@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -53,8 +54,7 @@ def unpack(package: str, target: Path) -> None:
     if not is_debian():
         raise PackagesUnavailable(f"{package} comes from apt, which this machine does not have")
     with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
-        # apt's own download user must be able to write there.
-        Path(folder).chmod(0o777 if is_root() else 0o700)
+        _give_to_apt(Path(folder))
         if is_root() and not knows(package):
             _apt("update", "-qq")
         fetched = subprocess.run(["apt-get", "download", "-qq", package], cwd=folder, check=False)
@@ -64,6 +64,14 @@ def unpack(package: str, target: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
         if subprocess.run(["dpkg", "-x", str(archives[0]), str(target)], check=False).returncode != 0:
             raise PackagesUnavailable(f"dpkg could not unpack {package}")
+
+
+def _give_to_apt(folder: Path) -> None:
+    """Let apt's own download user write there, and nobody else: what lies there is unpacked as root."""
+    if is_root():
+        # Without such a user apt downloads as root.
+        with suppress(LookupError):
+            shutil.chown(folder, "_apt")
 
 
 def _apt(*arguments: str) -> None:

@@ -14,6 +14,7 @@ from local_runtime.engine.client import translated
     ("said", "shown"),
     [
         ("proxy http://ada:s3cret@proxy:3128/ refuses", "proxy http://***@proxy:3128/ refuses"),
+        ("proxy http://ada:s3@cr@et@proxy:3128/ refuses", "proxy http://***@proxy:3128/ refuses"),
         ("invalid variable DB_PASSWORD=s3cret, TZ=UTC", "invalid variable DB_PASSWORD=***, TZ=UTC"),
         ('bad "API_KEY=s3cret"', 'bad "API_KEY=***"'),
         ("unauthorized: authentication required", "unauthorized: authentication required"),

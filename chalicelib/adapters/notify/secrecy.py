@@ -12,7 +12,7 @@ from chalicelib.domain.trigger import MASK, Trigger
 from chalicelib.domain.trigger_options import secrets
 
 _SHORTEST = 4
-_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s]+@", re.IGNORECASE)
 
 
 def hush(*names: str) -> None:

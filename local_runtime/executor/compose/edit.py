@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ruamel.yaml import YAML
 from ruamel.yaml.docinfo import DocInfo
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from chalicelib.domain.compose import NotEditable
@@ -40,7 +41,7 @@ class ComposeFile:
         except UnicodeDecodeError as error:
             raise NotEditable("the compose file is not in UTF-8") from error
         except Exception as error:  # Besides its own errors the parser raises whatever odd input leads to.
-            raise NotEditable(f"the compose file cannot be read: {' '.join(str(error).split())[:300]}") from error
+            raise NotEditable(f"the compose file cannot be read: {_trouble(error)}") from error
 
     def services(self) -> set[str]:
         """The services it describes."""
@@ -117,6 +118,13 @@ class ComposeFile:
         place = self.image(service)
         where = None if image is None or place is None else place
         return [_outline(document, where, image, {}) for document in self._documents]
+
+
+def _trouble(error: Exception) -> str:
+    """What is wrong and where, without the line itself, which may be secret: others see it in a preview."""
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem}, line {error.problem_mark.line + 1}"
+    return type(error).__name__
 
 
 def _documents(text: str) -> Iterator[Node]:
