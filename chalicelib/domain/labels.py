@@ -55,7 +55,11 @@ def lookup_image(labels: Mapping[str, str], path: str) -> str | None:
     image, url = label(labels, "registry.lookup.image"), label(labels, "registry.lookup.url")
     if url is None:
         return image
-    host = urlsplit(url if "://" in url else f"//{url}").netloc.rpartition("@")[2]
+    try:
+        host = urlsplit(url if "://" in url else f"//{url}").netloc.rpartition("@")[2]
+    except ValueError:
+        # No address at all: the check says so of this container.
+        return url
     if not host:
         return image
     return f"{host}/{_path(image) if image else path}"

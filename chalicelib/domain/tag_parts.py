@@ -13,6 +13,7 @@ _CPU = (
     r"(?:amd64(?:v[1-4])?|x86[_-]64(?:[-_]v[1-4](?![a-z0-9.]))?|x64|x86|i[3-6]86"
     r"|arm(?:32|64)?(?:[-_]?v[5-9](?:l|a|hf)?(?![a-z0-9.]))?|arm(?:32|64)?v?\d?|aarch64|armhf|armel"
     r"|ppc64(?:le|el)?|s390x?|riscv64|mips(?:64)?(?:le|el)?|loong(?:arch)?64"
+    r"|(?:raspberry[-_]?pi|rpi)\d(?:[-_]64)?"
     r"|(?:linux|win(?:dows)?|darwin|mac(?:os)?)[-_]?(?:32|64)(?:bit)?|(?:32|64)[-_]?bit)"
 )
 _ARCHITECTURE = rf"(?<![a-z0-9]){_CPU}(?![a-z0-9])"
@@ -21,8 +22,8 @@ _ARCHITECTURE = rf"(?<![a-z0-9]){_CPU}(?![a-z0-9])"
 _COMPANION = (
     r"(?<![a-z])(?:pg|postgres(?:ql)?|pgsql|mysql|mariadb|mongo(?:db)?|jdk|jre|java|openjdk|temurin|corretto|zulu"
     r"|graalvm|semeru|php|fpm|python|py|cp|node(?:js)?|ruby|golang|go|rust|dotnet|aspnet|cuda|cudnn|rocm|jp|jetpack"
-    r"|ltsc|nanoserver|windowsservercore|scala|spark|hadoop|es|elasticsearch|opensearch|erlang|otp|elixir|perl|lua"
-    r"|tf|torch|gcc|llvm|clang|qt|fips)[-_]?\d++(?:\.\d++)*+"
+    r"|(?:windows)?ltsc|windows|nanoserver|windowsservercore|scala|spark|hadoop|es|elasticsearch|opensearch|erlang|otp"
+    r"|elixir|perl|lua|tf|torch|gcc|llvm|clang|qt|fips)[-_]?\d++(?:\.\d++)*+"
 )
 _DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 # After `g`, as `git describe` writes it, digits alone will do. A date and a letter is a second build of that day.
@@ -41,7 +42,7 @@ _COMMIT = re.compile(ANY_COMMIT, re.IGNORECASE)
 _LAST_PART = re.compile(r"(?P<before>(?:.*[-_.])?)g?(?P<hash>[0-9a-f]{7,64})", re.IGNORECASE)
 # Words for the newest there is, and Windows releases, whose images run on no other.
 _UNVERSIONED = re.compile(
-    r"(?<![a-z])(?:latest|stable|lts|rolling|main|master|nightly|edge|ltsc|nanoserver|windowsservercore)(?![a-z])",
+    r"(?<![a-z])(?:latest|stable|lts|rolling|main|master|nightly|edge|(?:windows)?ltsc|windows|nanoserver|windowsservercore)(?![a-z])",
     re.IGNORECASE,
 )
 _FIRST_DIGIT = re.compile(r"\d")

@@ -88,6 +88,7 @@ def test_the_older_label_wins_over_an_image_set_too() -> None:
             "mirror.example/other/web",
         ),
         ({"dd.registry.lookup.url": "https://"}, None),
+        ({"dd.registry.lookup.url": "http://[mirror"}, "http://[mirror"),
     ],
 )
 def test_tags_can_be_looked_up_elsewhere(labels: dict[str, str], asked: str | None) -> None:
