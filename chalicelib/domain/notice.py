@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from chalicelib.domain.container import Container, Identity
+from chalicelib.domain.trigger import Trigger
 
 ATTEMPTS = 5
 """After this many failures a notice is given up: it stays listed, and is tried again only when somebody asks."""
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=5)
 LEASE = timedelta(minutes=2)
-"""How long a sender has to say what became of a notice before another may send it."""
-SETTLING = timedelta(seconds=1)
-"""Notices that go out together wait this long for each other."""
+"""How long a sender has to say what became of a notice before another may send it; commands have their timeout more."""
+GATHERING = timedelta(minutes=1)
+"""Notices that go out together wait this long for each other, if nobody says that all are there."""
 FAREWELL = timedelta(seconds=5)
 """That a container is gone is told so much later: its record must be gone by then, or it is not."""
 QUIET = timedelta(hours=1)
@@ -83,6 +84,8 @@ class Notice:
     last_error: str | None = None
     owner: str | None = None
     lease_until: datetime | None = None
+    sent_as: str = ""
+    """The key of the message it was first sent in: further attempts go by the same name."""
 
     @property
     def trigger_type(self) -> str:
@@ -91,9 +94,12 @@ class Notice:
 
     def free(self, now: datetime) -> bool:
         """Whether it is due and nobody is sending it."""
-        if self.state is not NoticeState.WAITING or self.due_at > now:
-            return False
-        return self.lease_until is None or self.lease_until < now
+        return self.state is NoticeState.WAITING and self.due_at <= now and not self._held(now)
+
+    def holds_back(self, now: datetime) -> bool:
+        """Whether the others of its group wait for it: it is being sent, or has not had its time yet."""
+        gathering = self.attempts == 0 and self.due_at > now
+        return self.state is NoticeState.WAITING and (gathering or self._held(now))
 
     def delivered(self) -> Notice:
         """It has gone out."""
@@ -111,8 +117,19 @@ class Notice:
         return replace(self, attempts=attempts, last_error=error[:500], state=state, due_at=now + pause)
 
     def again(self, now: datetime) -> Notice:
-        """Given up, and now asked for once more."""
-        return replace(self, state=NoticeState.WAITING, attempts=0, due_at=now)
+        """Given up, and now asked for once more, by itself."""
+        return replace(self, state=NoticeState.WAITING, attempts=0, due_at=now, sent_as="")
+
+    def _held(self, now: datetime) -> bool:
+        return self.lease_until is not None and self.lease_until >= now
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """One round of scans, whose alerts may be told together: at its end, and at `until` if nobody tells of that."""
+
+    id: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +169,20 @@ class Rules:
         """Whether that trigger is told."""
         rule = self.of(event)
         return rule.enabled and (not rule.triggers or trigger in rule.triggers)
+
+
+def ripe(group: Iterable[Notice], now: datetime) -> list[Notice]:
+    """What of a group goes out now, in one message: nothing before all that belongs to it is there."""
+    known = list(group)
+    if any(notice.holds_back(now) for notice in known):
+        return []
+    return sorted((notice for notice in known if notice.free(now)), key=lambda notice: notice.key)
+
+
+def lease_of(trigger: Trigger | None) -> timedelta:
+    """How long a sender may hold notices of a trigger: a command may take the time it is given."""
+    timeout = trigger.configuration.get("timeout", 0) if trigger is not None else 0
+    return LEASE + timedelta(milliseconds=int(timeout))
 
 
 def key_of(*parts: object) -> str:

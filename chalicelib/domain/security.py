@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -62,6 +63,11 @@ class Scan:
         return BLOCKED if self.blocking_count else PASSED
 
 
+def alarm_of(scans: Iterable[Scan]) -> str:
+    """What these scans found, in words."""
+    return "; ".join(f"{scan.image}: {scan.summary} ({scan.scanner})" for scan in scans)
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
     """One verification of an image's signatures; `status` is verified, unverified or error."""
@@ -106,6 +112,12 @@ class Security:
     def severe(self) -> bool:
         """Whether the running image has critical or high findings."""
         return self.scan is not None and self.scan.summary.severe
+
+    @property
+    def alarm(self) -> str:
+        """What should alarm somebody of both images, in words; empty when nothing should."""
+        scans = (self.scan, self.update_scan)
+        return alarm_of(scan for scan in scans if scan is not None and scan.summary.severe)
 
     def without_candidate(self) -> Security:
         """The same when there is nothing to move to any more, or something else."""

@@ -62,6 +62,7 @@ SHARED: tuple[Option, ...] = (
     _number("order", 100, -100_000, 100_000),
     _word("threshold", "all", *sorted(THRESHOLDS)),
     _word("mode", "simple", *MODES),
+    _word("securitymode", "simple", *MODES),
     _flag("once", True),
     _text("simpletitle", SIMPLE_TITLE),
     _text("simplebody", SIMPLE_BODY),

@@ -31,12 +31,22 @@ class Outbox(Protocol):
         """One notice, whatever became of it."""
         ...
 
-    def claim(self, notice: Notice, owner: str, now: datetime, until: datetime) -> Notice | None:
-        """Take it for sending until then; None when somebody else has, or it waits no more."""
+    def claim(self, notice: Notice, owner: str, now: datetime, until: datetime, sent_as: str) -> Notice | None:
+        """Take it for sending until then; None when somebody else has, or it waits no more.
+
+        It is called `sent_as` from the first time on, whatever it is called later.
+        """
         ...
 
     def settle(self, notice: Notice) -> bool:
-        """Store what became of a claimed one, and free it; False when the claim was lost."""
+        """Store what became of a claimed one, and free it; False when the claim was lost.
+
+        What has gone out has gone out, whoever holds the claim by now.
+        """
+        ...
+
+    def hasten(self, notice: Notice, due_at: datetime) -> bool:
+        """Let one that has never been sent be due earlier; False when it is being sent, or waits no more."""
         ...
 
     def revive(self, notice: Notice) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain.container import Container, Identity
-from chalicelib.domain.notice import KEPT, LEASE, QUIET, Event, Notice, key_of, mark_of, receipts_key
+from chalicelib.domain.notice import KEPT, QUIET, Event, Notice, key_of, lease_of, mark_of, receipts_key, ripe
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.notifications import Author, NotSent, Outbox, Sender
@@ -36,41 +36,44 @@ class Deliver:
         now = self.clock.now()
         groups: dict[str, list[Notice]] = {}
         for notice in self.outbox.open(agent):
-            if notice.free(now) and self.sends(notice.trigger_type):
+            if self.sends(notice.trigger_type):
                 groups.setdefault(notice.group, []).append(notice)
         return sum(
-            self._group(sorted(notices, key=lambda one: one.key))
-            for notices in groups.values()
-            if until is None or self.clock.now() < until
+            self._group(chosen)
+            for chosen in (ripe(notices, now) for notices in groups.values())
+            if chosen and (until is None or self.clock.now() < until)
         )
 
     def _group(self, notices: list[Notice]) -> int:
-        now = self.clock.now()
-        owner = self.clock.new_id()
-        claimed: list[Notice] = []
+        """Claim them and send what is still true; how many messages went out."""
+        now, owner, name = self.clock.now(), self.clock.new_id(), _key(notices)
+        trigger = next((one for one in self.triggers if one.id == notices[0].trigger), None)
+        claimed: dict[str, list[Notice]] = {}
         for notice in notices:
-            mine = self.outbox.claim(notice, owner, now, now + LEASE)
+            mine = self.outbox.claim(notice, owner, now, now + lease_of(trigger), name)
             if mine is None and not claimed:
                 return 0
-            if mine is not None and not self._outdated(mine):
-                claimed.append(mine)
-        if not claimed:
-            return 0
-        trigger = next((one for one in self.triggers if one.id == claimed[0].trigger), None)
+            current = self._as_it_is(mine) if mine is not None else None
+            if current is not None:
+                claimed.setdefault(current.sent_as, []).append(current)
+        # What an earlier attempt has named keeps its name: whoever has had that message knows it by it.
+        return sum(self._message(trigger, key, together) for key, together in claimed.items())
+
+    def _message(self, trigger: Trigger | None, key: str, notices: list[Notice]) -> int:
         try:
             if trigger is None:
-                raise NotSent(f"there is no trigger {claimed[0].trigger} any more")
-            self._send(trigger, claimed)
+                raise NotSent(f"there is no trigger {notices[0].trigger} any more")
+            self._send(trigger, notices, key)
         except NotSent as error:
-            self._failed(claimed, str(error))
+            self._failed(notices, str(error))
             return 0
-        for notice in claimed:
+        for notice in notices:
             self.outbox.settle(notice.delivered())
         return 1
 
-    def _send(self, trigger: Trigger, notices: list[Notice]) -> None:
+    def _send(self, trigger: Trigger, notices: list[Notice], key: str) -> None:
         """What can be taken back later is remembered before it counts as delivered."""
-        message, first = self.author.write(trigger, notices, _key(notices)), notices[0]
+        message, first = self.author.write(trigger, notices, key), notices[0]
         known = receipts_key(trigger.id, first.identity)
         if first.event is Event.UPDATE_RESOLVED:
             message = replace(message, receipts=sorted(self.outbox.receipts(first.agent, known)))
@@ -88,16 +91,27 @@ class Deliver:
         wanted = bool(trigger.configuration.get("resolvenotifications"))
         return wanted and len(notices) == 1 and notices[0].event is Event.UPDATE_AVAILABLE
 
-    def _outdated(self, notice: Notice) -> bool:
-        """Whether it has ceased to be true while it waited; then it is void."""
-        if notice.identity is None or self._still_true(notice, self.current(notice.identity)):
-            return False
-        self.outbox.settle(notice.void())
-        return True
+    def _as_it_is(self, notice: Notice) -> Notice | None:
+        """The notice, about what its container is now where that is what it tells; None once it is true no more."""
+        if notice.identity is None:
+            return notice
+        container = self.current(notice.identity)
+        if not self._still_true(notice, container):
+            self.outbox.settle(notice.void())
+            return None
+        if container is not None and notice.event is Event.CONTAINER_REPORT:
+            # It may have waited for its receiver, and a later one have come through before it.
+            return replace(notice, content=self.author.content(container, {}))
+        if container is not None and notice.event is Event.SECURITY_ALERT and notice.digest:
+            return replace(notice, content=self.author.content(container, {"details": container.security.alarm}))
+        return notice
 
     @staticmethod
     def _still_true(notice: Notice, container: Container | None) -> bool:
-        """A digest needs its very candidate, an offer no update since, a state its container, a farewell none."""
+        """A digest needs its very candidate or severe findings, an offer no update since, a state its container, a
+        farewell none."""
+        if notice.digest and notice.event is Event.SECURITY_ALERT:
+            return container is not None and bool(container.security.alarm)
         if notice.digest:
             return container is not None and container.candidate is not None and mark_of(container) == notice.mark
         if notice.event is Event.UPDATE_AVAILABLE:
@@ -114,8 +128,9 @@ class Deliver:
         return notice.event is not Event.CONTAINER_REMOVED or container is None
 
     def _failed(self, notices: list[Notice], error: str) -> None:
+        now = self.clock.now()
         for notice in notices:
-            after = notice.failed(error, self.clock.now())
+            after = notice.failed(error, now)
             if self.outbox.settle(after) and after.state.value == "dead":
                 self.gave_up(after)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.labels import policy as label_policy
-from chalicelib.domain.notice import FAREWELL, SETTLING, Event, Notice, Rules, key_of, mark_of
+from chalicelib.domain.notice import FAREWELL, GATHERING, Cycle, Event, Notice, Rules, key_of, mark_of
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.domain.policy import Layers, Policy
 from chalicelib.domain.routing import automatic, is_action, passes, routing_labels, served
@@ -32,6 +32,17 @@ def offered(container: Container, override: Policy, now: datetime) -> bool:
     return standing(container.candidate, layers.effective, now).update_available
 
 
+@dataclass(frozen=True, slots=True)
+class When:
+    """With what a notice goes out, and when; in a digest only what is still true then."""
+
+    group: str
+    due_at: datetime
+    digest: bool = False
+    gathers: bool = False
+    """Whether the group may be let go before its time, once all of it is there."""
+
+
 @dataclass(slots=True)
 class Notify:
     """One executor's voice. `offered` says whether a candidate is held back by no policy; `next_digest` when a trigger
@@ -46,6 +57,7 @@ class Notify:
     next_digest: Callable[[str, datetime], datetime]
     rules: Rules = field(default_factory=Rules)
     _told: set[str] = field(default_factory=set)
+    _gathered: dict[str, list[Notice]] = field(default_factory=dict)
     _shown: dict[tuple[str, Identity], str] = field(default_factory=dict)
 
     def checked(self, containers: Iterable[Container]) -> int:
@@ -58,7 +70,9 @@ class Notify:
         scan = self.clock.new_id()
         count = sum(self._show(container, scan) for container in found)
         waiting = [one for one in found if one.candidate is not None and self.offered(one)]
-        return count + sum(self._available(container, scan) for container in waiting)
+        count += sum(self._available(container, scan) for container in waiting)
+        self._let_go(Event.UPDATE_AVAILABLE, scan)
+        return count
 
     def ended(self, operation: Operation, container: Container | None) -> int:
         """An operation's end, however often it is told."""
@@ -75,9 +89,29 @@ class Notify:
             self._tell(Event.UPDATE_RESOLVED, container, {}, operation.identity, operation.id) if good else 0
         )
 
-    def security_alert(self, container: Container, details: str, report: str) -> int:
-        """A scan found what should alarm somebody. `report` names the finding: the same one is told once."""
-        return self._tell(Event.SECURITY_ALERT, container, {"details": details}, container.identity, report)
+    def security_alert(self, container: Container, details: str, report: str, cycle: Cycle | None = None) -> int:
+        """A scan found what should alarm somebody. `report` names the finding: the same one is told once.
+
+        Triggers that want to hear of a `cycle` as a whole do so when it is over.
+        """
+        count, event = 0, Event.SECURITY_ALERT
+        for trigger in self._telling(container, event):
+            key = key_of(trigger.id, container.identity, event, report)
+            mode = str(trigger.configuration.get("securitymode", "simple"))
+            for part in _parts(mode):
+                own, when = key if part == mode else key_of(key, part), self._at_once(key)
+                if part == "batch" and cycle is not None:
+                    when = When(key_of(trigger.id, event, cycle.id), cycle.until, gathers=True)
+                if part == "digest":
+                    when = self._digest(trigger, event)
+                    # One entry of each container: what it says is found out when it goes out.
+                    own = key_of(when.group, container.identity)
+                count += self._put(trigger, event, container, own, when, facts={"details": details})
+        return count
+
+    def cycle_over(self, cycle: Cycle) -> int:
+        """Let what waits for the end of a cycle go out; how much that is."""
+        return self._let_go(Event.SECURITY_ALERT, cycle.id)
 
     def agent_disconnected(self, agent: str, since: datetime) -> int:
         """An agent has fallen silent; told once for each silence."""
@@ -96,23 +130,27 @@ class Notify:
             for trigger in self._telling(container, Event.CONTAINER_REMOVED):
                 self._shown.pop((trigger.id, container.identity), None)
                 key = key_of(trigger.id, container.identity, Event.CONTAINER_REMOVED, self.clock.new_id())
-                count += self._put(trigger, Event.CONTAINER_REMOVED, container, key, key, "simple")
+                when = When(key, self.clock.now() + FAREWELL)
+                count += self._put(trigger, Event.CONTAINER_REMOVED, container, key, when)
         return count
 
     def _available(self, container: Container, scan: str) -> int:
-        mark = mark_of(container)
+        mark, event = mark_of(container), Event.UPDATE_AVAILABLE
         count = 0
-        for trigger in self._telling(container, Event.UPDATE_AVAILABLE):
+        for trigger in self._telling(container, event):
             if not passes(trigger, container.update):
                 continue
-            again = "" if trigger.configuration.get("once", True) else scan
-            key = key_of(trigger.id, container.identity, Event.UPDATE_AVAILABLE, mark, again)
+            once = bool(trigger.configuration.get("once", True))
             mode = str(trigger.configuration.get("mode", "simple"))
-            for part in ("batch", "digest") if mode == "batch+digest" else (mode,):
-                count += self._put(
-                    trigger, Event.UPDATE_AVAILABLE, container, key if part == mode else key_of(key, part), scan, part,
-                    mark=mark,
-                )  # fmt: skip
+            for part in _parts(mode):
+                when = self._digest(trigger, event) if part == "digest" else None
+                # What is told at every scan stands once in a digest of many scans.
+                again = "" if once else when.group if when else scan
+                key = key_of(trigger.id, container.identity, event, mark, again)
+                own = key if part == mode else key_of(key, part)
+                if part == "batch":
+                    when = When(key_of(trigger.id, event, scan), self.clock.now() + GATHERING, gathers=True)
+                count += self._put(trigger, event, container, own, when or self._at_once(own), mark=mark)
         return count
 
     def _show(self, container: Container, scan: str) -> int:
@@ -122,8 +160,11 @@ class Notify:
             mark = key_of(sorted(map(str, content.items())))
             if self._shown.get((trigger.id, container.identity)) == mark:
                 continue
-            key = key_of(trigger.id, container.identity, Event.CONTAINER_REPORT, scan)
-            count += self._put(trigger, Event.CONTAINER_REPORT, container, key, scan, "simple", mark=mark)
+            event = Event.CONTAINER_REPORT
+            key = key_of(trigger.id, container.identity, event, scan)
+            # States of one container follow each other, whoever sends them.
+            when = When(key_of(trigger.id, container.identity, event), self.clock.now())
+            count += self._put(trigger, event, container, key, when, mark=mark)
             self._shown[trigger.id, container.identity] = mark
         return count
 
@@ -133,7 +174,7 @@ class Notify:
         count = 0
         for trigger in self._telling(container, event):
             key = key_of(trigger.id, of, event, news)
-            count += self._put(trigger, event, container, key, key, "simple", facts=facts, identity=of)
+            count += self._put(trigger, event, container, key, self._at_once(key), facts=facts, identity=of)
         return count
 
     def _telling(self, container: Container | None, event: Event) -> list[Trigger]:
@@ -151,14 +192,27 @@ class Notify:
             return trigger.type in RESOLVING and bool(trigger.configuration.get("resolvenotifications"))
         return self.rules.allow(event, trigger.id)
 
+    def _let_go(self, event: Event, together: str) -> int:
+        """Let go what was gathered of one scan; what a crash leaves behind goes out when its time has come."""
+        groups = [key_of(trigger.id, event, together) for trigger in self.triggers]
+        now = self.clock.now()
+        return sum(self.outbox.hasten(one, now) for group in groups for one in self._gathered.pop(group, ()))
+
+    def _at_once(self, key: str) -> When:
+        return When(key, self.clock.now())
+
+    def _digest(self, trigger: Trigger, event: Event) -> When:
+        cron = str(trigger.configuration.get("digestcron", "0 8 * * *"))
+        due = self.next_digest(cron, self.clock.now())
+        return When(key_of(trigger.id, event, "digest", due), due, digest=True)
+
     def _put(
         self,
         trigger: Trigger,
         event: Event,
         container: Container | None,
         key: str,
-        scan: str,
-        mode: str,
+        when: When,
         *,
         facts: Mapping[str, Any] | None = None,
         mark: str = "",
@@ -166,30 +220,27 @@ class Notify:
     ) -> int:
         if key in self._told:
             return 0
-        now = self.clock.now()
-        group, due = key, now
-        if mode == "batch":
-            group, due = key_of(trigger.id, scan), now + SETTLING
-        if mode == "digest":
-            due = self.next_digest(str(trigger.configuration.get("digestcron", "0 8 * * *")), now)
-            group = key_of(trigger.id, "digest", due)
-        if event is Event.CONTAINER_REMOVED:
-            due = now + FAREWELL
         notice = Notice(
             key=key,
             agent=self.agent,
             trigger=trigger.id,
             event=event,
-            group=group,
-            created_at=now,
-            due_at=due,
+            group=when.group,
+            created_at=self.clock.now(),
+            due_at=when.due_at,
             identity=container.identity if container is not None else identity,
             mark=mark,
             content=self.author.content(container, facts or {}),
-            digest=mode == "digest",
+            digest=when.digest,
         )
         new = self.outbox.put(notice)
+        if new and when.gathers:
+            self._gathered.setdefault(when.group, []).append(notice)
         if len(self._told) > _REMEMBERED:
             self._told.clear()
         self._told.add(key)
         return int(new)
+
+
+def _parts(mode: str) -> tuple[str, ...]:
+    return ("batch", "digest") if mode == "batch+digest" else (mode,)

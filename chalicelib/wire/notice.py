@@ -32,6 +32,10 @@ _BODIES = {
     Event.AGENT_DISCONNECT: "Nothing has been heard of agent ${agent} since ${since}",
     Event.AGENT_RECONNECT: "Agent ${agent} is back; nothing had been heard of it since ${since}",
 }
+_MODES = {Event.UPDATE_AVAILABLE: "mode", Event.SECURITY_ALERT: "securitymode"}
+"""The events several of which may go out as one message, and the option that says so."""
+_ALERTS_TITLE = "Security alerts for ${containers.length == 1 ? container.name : containers.length + ' containers'}"
+_ALERT = "- ${container.name}: ${details || container.image.name}"
 _LINE = "- ${container.name}: ${container.updateKind.localValue} -> ${container.updateKind.remoteValue}"
 
 
@@ -51,12 +55,15 @@ def content(container: Container | None, facts: Mapping[str, Any]) -> Json:
 
 def message(trigger: Trigger, notices: Sequence[Notice], key: str) -> Message:
     """One message for all of these: simple for one that goes alone, a list for a batch."""
-    options, first = trigger.configuration, notices[0]
-    batch = str(options.get("mode", "simple")) != "simple" and first.event is Event.UPDATE_AVAILABLE
+    options = trigger.configuration
+    notices = sorted(notices, key=lambda notice: notice.identity.name if notice.identity else "")
+    first = notices[0]
     documents = [notice.content.get("container", {}) for notice in notices]
-    if batch:
-        title = render(str(options.get("batchtitle") or BATCH_TITLE), variables(first, documents))
-        body = "\n".join(render(_LINE, variables(notice, documents)) for notice in notices)
+    if str(options.get(_MODES.get(first.event, ""), "simple")) != "simple":
+        alert = first.event is Event.SECURITY_ALERT
+        heading, line = (_ALERTS_TITLE, _ALERT) if alert else (str(options.get("batchtitle") or BATCH_TITLE), _LINE)
+        title = render(heading, variables(first, documents))
+        body = "\n".join(render(line, variables(notice, documents)) for notice in notices)
         return Message(key, first.event, title, body, documents, batch=True)
     words = variables(first, documents)
     title, body = _TITLES.get(first.event, ""), _BODIES.get(first.event, "")

@@ -51,7 +51,7 @@ class Executor:
         self._stopping = threading.Event()
         busy = Busy()
         self._herald = Herald(services, self._later)
-        self._guard = Guard(services, self._later, self._herald.security_alert)
+        self._guard = Guard(services, self._later, self._herald)
         tools = tools_of(services, self._checks.of, busy, self._herald.checked, self._herald.removed)
         self._blueprints = Blueprints(self._settings.data / "operations")
         self._stations = {

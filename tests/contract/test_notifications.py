@@ -13,10 +13,12 @@ import pytest
 
 from chalicelib.adapters.dynamo.outbox import DynamoOutbox
 from chalicelib.domain.container import NO_UPDATE, Container, Identity
-from chalicelib.domain.notice import Event, Notice, NoticeState, Rule, Rules
+from chalicelib.domain.notice import Cycle, Event, Notice, NoticeState, Rule, Rules
 from chalicelib.domain.operation import Operation, Phase
+from chalicelib.domain.security import Scan, Security
 from chalicelib.domain.trigger import Trigger
 from chalicelib.domain.trigger_settings import read
+from chalicelib.domain.vulnerability import Summary
 from chalicelib.usecases.deliver import Deliver
 from chalicelib.usecases.notify import Notify
 from chalicelib.wire.notice import Words
@@ -217,6 +219,116 @@ def test_a_digest_waits_for_its_hour_and_tells_only_what_is_still_true(api: Api)
     assert message.body == "- web: 1.2.3 -> 1.3.0"
 
 
+def test_a_batch_waits_for_all_its_containers_however_long_the_store_takes_for_them(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_mode="batch"))
+    slow = site.notify.outbox.put
+
+    class Slow:
+        def put(self, notice: Notice) -> bool:
+            site.clock.at += timedelta(seconds=20)
+            # Another sender looks around meanwhile.
+            assert site.send() == 0
+            return bool(slow(notice))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(site.outbox, name)
+
+    site.notify.outbox = Slow()  # type: ignore[assignment]
+    site.scan(WEB, DB, with_update(container("cache")))
+    assert site.send() == 1
+    assert site.told == [("update-available", "3 updates available")]
+
+
+def test_two_senders_at_once_do_not_tear_a_batch_apart(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_mode="batch"))
+    site.scan(WEB, DB)
+    site.clock.at += timedelta(seconds=2)
+    now, (first, _) = site.clock.at, sorted(site.outbox.open("local"), key=lambda notice: notice.key)
+    assert site.outbox.claim(first, "another", now, now + timedelta(minutes=2), "k")
+    assert site.send() == 0
+    assert site.send(timedelta(minutes=3)) > 0
+    assert sorted(doc["name"] for _, one in site.sender.arrived for doc in one.documents) == ["db", "web"]
+
+
+def test_what_a_dying_sender_had_sent_is_sent_again_under_the_very_same_key(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_mode="batch"))
+    site.scan(WEB, DB, with_update(container("cache")))
+    settle, settled = site.outbox.settle, []
+
+    def dying(notice: Notice) -> bool:
+        if settled:
+            raise Killed
+        settled.append(notice)
+        return bool(settle(notice))
+
+    site.outbox.settle = dying
+    with pytest.raises(Killed):
+        site.send(timedelta(seconds=2))
+    site.outbox.settle = settle
+    assert site.send(timedelta(minutes=3)) == 1
+    first, second = (message for _, message in site.sender.arrived)
+    assert (len(first.documents), len(second.documents)) == (3, 2)
+    assert first.key == second.key
+
+
+def test_without_once_a_digest_of_many_scans_has_one_entry_of_each_container(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_mode="digest", ntfy_one_once="false"))
+    for day in range(2):
+        for _ in range(3):
+            site.scan(WEB, DB)
+            site.clock.at += timedelta(hours=1)
+        site.send(timedelta(hours=8))
+        assert len(site.sender.arrived) == day + 1
+        assert len(site.sender.arrived[day][1].documents) == 2
+        site.clock.at += timedelta(hours=13)
+
+
+def test_a_command_that_takes_its_time_is_not_run_again_by_another_sender(api: Api) -> None:
+    slow = read({"DD_ACTION_COMMAND_RUN_CMD": "x", "DD_ACTION_COMMAND_RUN_AUTO": "true",
+                 "DD_ACTION_COMMAND_RUN_TIMEOUT": "1800000"}).triggers  # fmt: skip
+    site, other = Site(api, slow), Site(api, slow)
+
+    class Busy(FakeSender):
+        def send(self, trigger: Trigger, message: Any) -> str | None:
+            assert other.send(timedelta(minutes=29)) == 0
+            return super().send(trigger, message)
+
+    site.deliver = replace(site.deliver, sender=Busy(site.sender.arrived))
+    site.scan(WEB)
+    assert site.send() == 1
+    assert other.send(timedelta(hours=1)) == 0
+
+
+def test_what_has_gone_out_is_not_sent_for_ever_by_senders_too_slow_for_their_claim(api: Api) -> None:
+    site, other = Site(api), Site(api)
+
+    class Slow(FakeSender):
+        def send(self, trigger: Trigger, message: Any) -> str | None:
+            site.clock.at += timedelta(minutes=3)
+            now = site.clock.at
+            (notice,) = site.outbox.open("local")
+            assert site.outbox.claim(notice, "another", now, now + timedelta(minutes=2), "k")
+            return super().send(trigger, message)
+
+    site.deliver = replace(site.deliver, sender=Slow(site.sender.arrived))
+    site.scan(WEB)
+    assert site.send() == 1
+    assert other.send(timedelta(minutes=3)) == 0
+
+
+def test_a_state_that_waited_for_its_broker_does_not_undo_a_later_one(api: Api) -> None:
+    site = Site(api, MIRROR)
+    site.sender.error = "away"
+    site.scan(WEB)
+    site.send()
+    site.sender.error = None
+    site.scan(with_update(container("web"), "1.4.0"))
+    site.send()
+    site.send(timedelta(minutes=1))
+    shown = [message.documents[0]["result"]["tag"] for _, message in site.sender.arrived]
+    assert shown == ["1.4.0", "1.4.0"]
+
+
 def ended(phase: Phase, **facts: Any) -> Operation:
     at = datetime(2026, 11, 23, 12, tzinfo=UTC)
     return Operation("op-1", WEB.identity, WEB.id, at, at, phase, from_version="1.2.3", to_version="1.3.0", **facts)
@@ -274,6 +386,68 @@ def test_a_security_alert_is_told_once_for_each_finding(api: Api) -> None:
     assert [message.body for _, message in site.sender.arrived] == ["2 critical", "2 critical"]
 
 
+def alarming(name: str, critical: int = 1) -> Container:
+    found = Scan("trivy", f"{name}:1.2.3", "sha256:1", NOW, summary=Summary(critical=critical))
+    return replace(container(name), security=Security(scan=found))
+
+
+def test_alerts_of_a_cycle_go_out_as_one_message_when_it_is_over(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_securitymode="batch"))
+    cycle = Cycle("c1", site.clock.at + timedelta(minutes=30))
+    for name in ("web", "db"):
+        site.notify.security_alert(alarming(name), f"{name}:1.2.3: 1 critical (trivy)", "f", cycle)
+        assert site.send(timedelta(minutes=1)) == 0
+    assert site.notify.cycle_over(cycle) == 2
+    assert site.send() == 1
+    ((_, message),) = site.sender.arrived
+    assert (message.event, message.title, message.batch) == (
+        Event.SECURITY_ALERT, "Security alerts for 2 containers", True
+    )  # fmt: skip
+    assert message.body == "- db: db:1.2.3: 1 critical (trivy)\n- web: web:1.2.3: 1 critical (trivy)"
+    assert site.notify.cycle_over(cycle) == 0
+
+
+def test_alerts_of_a_cycle_whose_executor_died_go_out_when_it_would_have_been_over(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_securitymode="batch"))
+    cycle = Cycle("c1", site.clock.at + timedelta(minutes=30))
+    site.notify.security_alert(alarming("web"), "1 critical", "f", cycle)
+    site.notify.security_alert(alarming("db"), "1 critical", "f", cycle)
+    assert Site(api).send(timedelta(minutes=29)) == 0
+    assert site.send(timedelta(minutes=2)) == 1
+
+
+def test_an_alert_outside_a_cycle_is_told_at_once(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_securitymode="batch", ntfy_one_mode="digest"))
+    site.notify.security_alert(alarming("web"), "1 critical", "f")
+    assert site.send() == 1
+    assert site.told == [("security-alert", "Security alerts for web")]
+
+
+def test_a_digest_of_alerts_says_once_of_each_container_what_is_still_true(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_securitymode="digest"))
+    for number, finding in enumerate(("f", "g"), 1):
+        for name in ("web", "db", "cache"):
+            site.containers[alarming(name).identity] = alarming(name, number)
+            site.notify.security_alert(alarming(name, number), f"{number} critical", finding)
+    assert site.send(timedelta(minutes=1)) == 0
+    site.containers[DB.identity] = container("db")
+    del site.containers[alarming("cache").identity]
+    assert site.send(timedelta(hours=12)) == 1
+    ((_, message),) = site.sender.arrived
+    assert message.body == "- web: web:1.2.3: 2 critical (trivy)"
+    assert site.outbox.open("local") == []
+
+
+def test_alerts_may_be_told_with_their_cycle_and_in_the_digest_of_the_day(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_one_securitymode="batch+digest"))
+    site.containers[WEB.identity] = alarming("web")
+    site.notify.security_alert(alarming("web"), "web:1.2.3: 1 critical (trivy)", "f")
+    assert site.send() == 1
+    assert site.send(timedelta(hours=12)) == 1
+    first, second = (message for _, message in site.sender.arrived)
+    assert first.body == second.body and first.key != second.key
+
+
 def test_a_failure_is_tried_again_later_and_later_then_given_up(api: Api) -> None:
     site = Site(api)
     site.scan(WEB)
@@ -316,8 +490,8 @@ def test_what_one_sender_holds_no_other_sends_until_it_lets_go(api: Api) -> None
     site.scan(WEB)
     (notice,) = site.outbox.open("local")
     now = site.clock.at
-    assert site.outbox.claim(notice, "one", now, now + timedelta(minutes=2)) is not None
-    assert site.outbox.claim(notice, "two", now, now + timedelta(minutes=2)) is None
+    assert site.outbox.claim(notice, "one", now, now + timedelta(minutes=2), "k") is not None
+    assert site.outbox.claim(notice, "two", now, now + timedelta(minutes=2), "k") is None
     assert other.send() == 0
     assert other.send(timedelta(minutes=3)) == 1
 
@@ -359,6 +533,10 @@ def test_a_sender_killed_at_any_step_delivers_all_and_nothing_more_than_twice(
         applied = [message.key for _, message in arrived if message.event is Event.UPDATE_APPLIED]
         assert set(names) == {"web", "db"}, at
         assert 1 <= len(applied) <= 2 and len(set(applied)) == 1, at
+        named = {
+            (document["name"], message.event, message.key) for _, message in arrived for document in message.documents
+        }
+        assert len(named) == 3, at
         keys = [message.key for _, message in arrived]
         assert all(keys.count(key) <= 2 for key in keys), at
         assert all(names.count(name) <= 2 for name in names), at

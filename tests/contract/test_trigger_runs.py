@@ -150,7 +150,7 @@ def test_the_outbox_lists_what_waits_and_what_was_given_up(host: Api) -> None:
     done = replace(dead("c" * 40), state=NoticeState.WAITING)
     for one in (dead(), waiting, done):
         assert host.services.outbox.put(one)
-    claimed = host.services.outbox.claim(done, "me", NOW, NOW + timedelta(minutes=1))
+    claimed = host.services.outbox.claim(done, "me", NOW, NOW + timedelta(minutes=1), done.key)
     assert claimed is not None and host.services.outbox.settle(claimed.delivered())
     body = host.get(OUTBOX).must_be(200)
     assert [(one["id"][0], one["status"], one["containerName"]) for one in body["data"]] == [

@@ -96,6 +96,14 @@ def test_http_says_which_event_a_container_is_sent_for(web: Receiver) -> None:
     assert "Health check failed" in web.only.json["body"]
 
 
+def test_http_says_in_a_list_too_which_event_it_is_sent_for(web: Receiver) -> None:
+    one = trigger("http", url=web.url, securitymode="batch")
+    tell(one, notice(one, event=Event.SECURITY_ALERT, details="web:1.2.3: 1 critical (trivy)"))
+    (said,) = web.only.json
+    assert (said["event"], said["name"], said["title"]) == ("security-alert", "web", "Security alerts for web")
+    assert said["body"] == "- web: web:1.2.3: 1 critical (trivy)"
+
+
 def test_http_never_posts_a_secret_of_the_container(web: Receiver) -> None:
     tell(trigger("http", url=web.url))
     assert b"s3cret" not in web.only.body

@@ -14,6 +14,7 @@ import pytest
 from chalicelib.config import Settings
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.gate import GateRules
+from chalicelib.domain.notice import Cycle
 from chalicelib.domain.security import NOTHING_KNOWN
 from chalicelib.domain.vulnerability import Summary, Vulnerability
 from chalicelib.ports.registry import RegistryUnavailable
@@ -77,6 +78,24 @@ class Registries:
         return None
 
 
+class Voice:
+    """Remembers what triggers would be told: of which container, what, in which cycle; and which cycles are over."""
+
+    def __init__(self) -> None:
+        self.alerts: list[tuple[str, str, Cycle | None]] = []
+        self.over: list[Cycle] = []
+
+    def security_alert(self, container: Container, details: str, report: str, cycle: Cycle | None = None) -> None:
+        self.alerts.append((container.name, details, cycle))
+
+    def cycle_over(self, cycle: Cycle) -> None:
+        self.over.append(cycle)
+
+    @property
+    def told(self) -> list[str]:
+        return [name for name, _, _ in self.alerts]
+
+
 class Bench:
     """Inspections over containers in memory."""
 
@@ -98,8 +117,8 @@ class Bench:
         assessor = ImageAssessor(
             Instruments(self.scanner), FakeReports(), self.clock, configured.security.block_severities
         )
-        self.told: list[str] = []
-        alerts = Alerts(self.audit, self.clock, lambda container, *_: self.told.append(container.name))
+        self.voice = Voice()
+        alerts = Alerts(self.audit, self.clock, self.voice)
         self.inspections = Inspections(services, {"local": watcher}, assessor, alerts, Bulletin(services.clock))
 
     def _amend(self, identity: Identity, change: Callable[[Container], Container]) -> Container | None:
@@ -199,7 +218,7 @@ def test_rounds_tell_triggers_only_where_that_is_wanted(wanted: bool, told: list
     bench = Bench(scan_notifications=wanted)
     bench.keep(container("web"))
     bench.inspections.round(timedelta(0))
-    assert (bench.told, bench.alerts()) == (told, 1)
+    assert (bench.voice.told, bench.alerts()) == (told, 1)
 
 
 def test_a_container_that_runs_another_image_by_now_keeps_nothing_of_the_old_one(bench: Bench) -> None:

@@ -40,8 +40,8 @@ class Kept:
     def open(self, agent: str) -> list[Notice]:
         return list(self.notices.values())
 
-    def claim(self, notice: Notice, owner: str, now: datetime, until: datetime) -> Notice | None:
-        self.notices[notice.key] = replace(notice, owner=owner, lease_until=until)
+    def claim(self, notice: Notice, owner: str, now: datetime, until: datetime, sent_as: str) -> Notice | None:
+        self.notices[notice.key] = replace(notice, owner=owner, lease_until=until, sent_as=sent_as)
         return self.notices[notice.key]
 
     def settle(self, notice: Notice) -> bool:

@@ -221,6 +221,7 @@ class OutboxModel(Model):
     notice = BinaryAttribute(legacy_encoding=False)
     owner = UnicodeAttribute(null=True)
     lease_until = NumberAttribute(null=True)
+    sent_as = UnicodeAttribute(null=True)
     last_error = UnicodeAttribute(null=True)
     receipts = UnicodeSetAttribute(null=True)
     expires_at = NumberAttribute()

@@ -53,8 +53,11 @@ class DynamoOutbox:
             except OutboxModel.DoesNotExist:
                 return None
 
-    def claim(self, notice: Notice, owner: str, now: datetime, until: datetime) -> Notice | None:
-        """Take it for sending until then; None when somebody else has, or it waits no more."""
+    def claim(self, notice: Notice, owner: str, now: datetime, until: datetime, sent_as: str) -> Notice | None:
+        """Take it for sending until then; None when somebody else has, or it waits no more.
+
+        It is called `sent_as` from the first time on, whatever it is called later.
+        """
         free = (OutboxModel.state == NoticeState.WAITING.value) & (
             OutboxModel.lease_until.does_not_exist() | (OutboxModel.lease_until < now.timestamp())
         )
@@ -62,7 +65,11 @@ class DynamoOutbox:
         try:
             with translated("a notice"):
                 item.update(
-                    actions=[OutboxModel.owner.set(owner), OutboxModel.lease_until.set(until.timestamp())],
+                    actions=[
+                        OutboxModel.owner.set(owner),
+                        OutboxModel.lease_until.set(until.timestamp()),
+                        OutboxModel.sent_as.set(OutboxModel.sent_as | sent_as),
+                    ],
                     condition=free,
                 )
         except Stale:
@@ -70,8 +77,25 @@ class DynamoOutbox:
         return _read(item)
 
     def settle(self, notice: Notice) -> bool:
-        """Store what became of a claimed one, and free it; False when the claim was lost."""
+        """Store what became of a claimed one, and free it; False when the claim was lost.
+
+        What has gone out has gone out, whoever holds the claim by now.
+        """
+        if notice.state is NoticeState.DELIVERED:
+            return self._change(notice, OutboxModel.state == NoticeState.WAITING.value)
         return self._change(notice, OutboxModel.owner == notice.owner)
+
+    def hasten(self, notice: Notice, due_at: datetime) -> bool:
+        """Let one that has never been sent be due earlier; False when it is being sent, or waits no more."""
+        fresh = (OutboxModel.state == NoticeState.WAITING.value) & OutboxModel.sent_as.does_not_exist()
+        try:
+            with translated("a notice"):
+                OutboxModel(notice.agent, notice.key).update(
+                    actions=[OutboxModel.due_at.set(due_at.timestamp())], condition=fresh
+                )
+        except Stale:
+            return False
+        return True
 
     def revive(self, notice: Notice) -> bool:
         """Let one that was given up wait again; False when it was not given up."""
@@ -111,6 +135,7 @@ class DynamoOutbox:
             OutboxModel.attempts.set(notice.attempts),
             OutboxModel.owner.remove(),
             OutboxModel.lease_until.remove(),
+            OutboxModel.sent_as.set(notice.sent_as) if notice.sent_as else OutboxModel.sent_as.remove(),
             OutboxModel.last_error.set(notice.last_error) if notice.last_error else OutboxModel.last_error.remove(),
             OutboxModel.open_agent.set(notice.agent) if notice.state in _OPEN else OutboxModel.open_agent.remove(),
         ]
@@ -130,6 +155,7 @@ def _read(item: OutboxModel) -> Notice:
         last_error=item.last_error,
         owner=item.owner,
         lease_until=_moment(item.lease_until) if item.lease_until is not None else None,
+        sent_as=item.sent_as or "",
     )
 
 

@@ -20,9 +20,11 @@ def http(trigger: Trigger, message: Message) -> None:
     user, password = option(trigger, "auth.user"), option(trigger, "auth.password")
     if option(trigger, "auth.bearer"):
         headers["Authorization"] = f"Bearer {option(trigger, 'auth.bearer')}"
-    whole: Any = list(message.documents) if message.batch else next(iter(message.documents), {})
-    if message.event != "update-available" and not message.batch:
-        whole = {**whole, "event": message.event.value, "title": message.title, "body": message.body}
+    said: dict[str, Any] = {}
+    if message.event is not Event.UPDATE_AVAILABLE:
+        said = {"event": message.event.value, "title": message.title, "body": message.body}
+    each = [{**document, **said} for document in message.documents]
+    whole: Any = each if message.batch else next(iter(each), said)
     names = [str(document.get("name", "")) for document in message.documents]
     guarded.request(
         str(option(trigger, "method") or "POST"),

@@ -11,6 +11,7 @@ from chalicelib.domain.agent import SILENCE
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.errors import SlipwayError, Unavailable
+from chalicelib.domain.notice import Cycle
 from chalicelib.domain.operation import UPDATE, Operation
 from chalicelib.usecases.install import install
 from chalicelib.usecases.notify import Notify, offered
@@ -84,9 +85,13 @@ class Herald:
             self._tell(lambda: self._notify.ended(operation, container))
             self._automatic.ended(operation)
 
-    def security_alert(self, container: Container, details: str, report: str) -> None:
+    def security_alert(self, container: Container, details: str, report: str, cycle: Cycle | None = None) -> None:
         """A scan found what should alarm somebody. `report` names the finding: the same one is told once."""
-        self._tell(lambda: self._notify.security_alert(container, details, report))
+        self._tell(lambda: self._notify.security_alert(container, details, report, cycle))
+
+    def cycle_over(self, cycle: Cycle) -> None:
+        """A round of scans is over: what it found may be told as a whole."""
+        self._tell(lambda: self._notify.cycle_over(cycle))
 
     def removed(self, containers: Sequence[Container]) -> None:
         """Containers that are gone, before their records go."""

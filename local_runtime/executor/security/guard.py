@@ -17,7 +17,7 @@ from chalicelib.usecases.assess_image import ImageAssessor
 from local_runtime.executor.scanners.container import launcher
 from local_runtime.executor.scanners.toolbox import instruments
 from local_runtime.executor.schedule import Schedule, Timetable
-from local_runtime.executor.security.alerts import Alerts, Tell
+from local_runtime.executor.security.alerts import Alerts, Voice
 from local_runtime.executor.security.bulletin import Bulletin
 from local_runtime.executor.security.gatekeeper import Gatekeeper
 from local_runtime.executor.security.inspections import A_DAY, Inspections
@@ -27,12 +27,7 @@ from local_runtime.executor.watching.watcher import Watcher
 class Guard:
     """Made before the watchers, which `attach` gives it: it looks into the images of their containers."""
 
-    def __init__(
-        self,
-        services: Services,
-        later: Callable[[Callable[[], object]], object],
-        tell: Tell = lambda *_: None,
-    ) -> None:
+    def __init__(self, services: Services, later: Callable[[Callable[[], object]], object], voice: Voice) -> None:
         settings = services.settings
         self._settings = settings.security
         self._later = later
@@ -41,7 +36,7 @@ class Guard:
         in_container = launcher(image, next(iter(engines.values()))) if image and engines else None
         self._instruments = instruments(self._settings, settings.data, services.clock, in_container)
         assessor = ImageAssessor(self._instruments, services.reports, services.clock, self._settings.block_severities)
-        alerts = Alerts(services.audit, services.clock, tell)
+        alerts = Alerts(services.audit, services.clock, voice)
         urls = {name: watcher.base_url for name, watcher in engines.items()}
         self._watchers: dict[str, Watcher] = {}
         self.gatekeeper = Gatekeeper(services, assessor, alerts, urls, self._amend)

@@ -15,6 +15,7 @@ from chalicelib.domain.command import Command, CommandKind, subject
 from chalicelib.domain.container import Container
 from chalicelib.domain.errors import Invalid, NotFound, SlipwayError
 from chalicelib.domain.gate import compared, judged, same_offer
+from chalicelib.domain.notice import Cycle
 from chalicelib.domain.security import NOTHING_KNOWN, Sbom, Security
 from chalicelib.ports.registry import RegistryError
 from chalicelib.ports.scanner import ScannerError, Subject
@@ -86,7 +87,7 @@ class Inspections:
         container = self._container(command)
         if self._assessor.instruments.scanner is None:
             raise Invalid("No security scanner is configured; set DD_SECURITY_SCANNER.")
-        kept = self._assess(container, BY_HAND, by_hand=True)
+        kept = self._assess(container, BY_HAND)
         return {"status": kept.security.scan.status if kept.security.scan else None}
 
     def _sbom(self, command: Command) -> Result:
@@ -100,15 +101,19 @@ class Inspections:
         self._keep(container, lambda security: replace(security, sbom=sbom))
         return {"subject": image.key}
 
-    def _assess(self, container: Container, max_age: timedelta, *, by_hand: bool) -> Container:
-        """Look into both images of a container and keep what was found. Raises RegistryError, NotFound."""
+    def _assess(self, container: Container, max_age: timedelta, cycle: Cycle | None = None) -> Container:
+        """Look into both images of a container and keep what was found, in a cycle or because somebody asks.
+
+        Raises RegistryError, NotFound.
+        """
         with self._bulletin.scan(container.id) as end:
-            kept = self._assessed(container, max_age, by_hand=by_hand)
+            kept = self._assessed(container, max_age, cycle)
             if kept.security.scan is not None:
                 end(kept.security.scan.status)
             return kept
 
-    def _assessed(self, container: Container, max_age: timedelta, *, by_hand: bool) -> Container:
+    def _assessed(self, container: Container, max_age: timedelta, cycle: Cycle | None) -> Container:
+        by_hand = cycle is None
         running = self._look(self._running(container), max_age, by_hand)
         candidate = NOTHING_KNOWN
         if container.candidate is not None:
@@ -134,7 +139,7 @@ class Inspections:
 
         after = self._keep(container, found)
         quiet = not by_hand and not self._settings.scan_notifications
-        self._alerts.about(container, after.security, by_hand=by_hand, quiet=quiet)
+        self._alerts.about(container, after.security, by_hand=by_hand, quiet=quiet, cycle=cycle)
         return after
 
     def _look(self, image: Subject, max_age: timedelta, by_hand: bool) -> Security:
@@ -172,15 +177,21 @@ class Inspections:
             for one in containers.of_watcher(agent, name):
                 images.setdefault((one.image.identifying_digest, one.image.platform.architecture), []).append(one)
         until = self._services.clock.now() + timedelta(seconds=self._settings.scan_batch_seconds)
-        with ThreadPoolExecutor(self._settings.scan_concurrency, thread_name_prefix="scan") as pool:
-            done = pool.map(lambda same: sum(self._one_of_many(one, max_age, until) for one in same), images.values())
-            return sum(done)
+        cycle = Cycle(self._services.clock.new_id(), until)
+        try:
+            with ThreadPoolExecutor(self._settings.scan_concurrency, thread_name_prefix="scan") as pool:
+                done = pool.map(
+                    lambda same: sum(self._one_of_many(one, max_age, cycle) for one in same), images.values()
+                )
+                return sum(done)
+        finally:
+            self._alerts.over(cycle)
 
-    def _one_of_many(self, container: Container, max_age: timedelta, until: datetime) -> int:
-        if self._services.clock.now() > until:
+    def _one_of_many(self, container: Container, max_age: timedelta, cycle: Cycle) -> int:
+        if self._services.clock.now() > cycle.until:
             return 0
         try:
-            self._assess(container, max_age, by_hand=False)
+            self._assess(container, max_age, cycle=cycle)
         except SlipwayError as error:
             log.warning("%s is not scanned: %s", container.name, error)
             return 0
