@@ -37,17 +37,42 @@ class _Draft:
     variables: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Said:
+    """All that was said: of single triggers, of whole types and names (option and prefix in the key), and nonsense."""
+
+    drafts: dict[tuple[str, str], _Draft] = field(default_factory=dict)
+    shared: dict[tuple[str, str, str], tuple[str, str]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def inherited(self, kind: str, name: str, option: str) -> list[tuple[str, str]]:
+        """What a trigger inherits of its type and of those that share its name; the specific prefix wins."""
+        own = ACTION if kind in ACTION_TYPES else NOTIFICATION
+        scopes = [(self.shared.get((own, scope, option)), self.shared.get((LEGACY, scope, option)))
+                  for scope in dict.fromkeys((kind, name))]  # fmt: skip
+        return [found for specific, legacy in scopes if (found := specific or legacy)]
+
+    def note(self, problem: str) -> None:
+        """Once."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+
 def read(variables: Mapping[str, str]) -> Found:
     """Every trigger these variables describe; a wrong one is left out and named, the others stay."""
-    drafts, shared, problems = _gather(variables)
+    said = _gather(variables)
     found: list[Trigger] = []
-    for (kind, name), draft in sorted(drafts.items()):
+    problems = said.problems
+    for (kind, name), draft in sorted(said.drafts.items()):
         if draft.values.pop("", "").strip().lower() == "false":
             continue
         for option in INHERITED:
-            said = shared.get((kind, option))
-            if said and option not in draft.values:
-                draft.values[option], draft.variables[option] = said
+            values = said.inherited(kind, name, option) if option not in draft.values else []
+            if len({value for value, _ in values}) > 1:
+                both = " and ".join(variable for _, variable in values)
+                said.note(f"{both} say different things of {kind}.{name}, which follows neither")
+            elif values:
+                draft.values[option], draft.variables[option] = values[0]
         try:
             found.append(_trigger(kind, name, draft))
         except BadOption as problem:
@@ -56,31 +81,33 @@ def read(variables: Mapping[str, str]) -> Found:
     return Found(tuple(ordered), tuple(problems))
 
 
-def _gather(
-    variables: Mapping[str, str],
-) -> tuple[dict[tuple[str, str], _Draft], dict[tuple[str, str], tuple[str, str]], list[str]]:
-    """Drafts by type and name, what is said for whole types, and what makes no sense. The specific prefix wins."""
-    drafts: dict[tuple[str, str], _Draft] = {}
-    shared: dict[tuple[str, str], tuple[str, str]] = {}
-    problems: list[str] = []
+def _gather(variables: Mapping[str, str]) -> _Said:
+    """Everything by what it is said of. The specific prefix wins."""
+    said = _Said()
+    names: dict[str, str] = {}
     for prefix in PREFIXES:
         for variable in sorted(variables):
             if not variable.upper().startswith(prefix):
                 continue
             kind, _, rest = variable[len(prefix) :].lower().partition("_")
             name, _, option = rest.partition("_")
-            if kind not in OPTIONS or (prefix, kind in ACTION_TYPES) in ((ACTION, False), (NOTIFICATION, True)):
-                problem = f"{variable[: len(prefix)]}{kind.upper()}_* names no type of trigger"
-                problems += [problem] if problem not in problems else []
-            elif name in INHERITED and not option:
-                shared[kind, name] = (variables[variable], variable)
+            known = kind in OPTIONS and (prefix, kind in ACTION_TYPES) not in ((ACTION, False), (NOTIFICATION, True))
+            if name in INHERITED and not option and (known or kind not in OPTIONS):
+                said.shared[prefix, kind, name] = (variables[variable], variable)
+                names |= {} if known else {kind: f"{variable[: len(prefix)]}{kind.upper()}_*"}
+            elif not known:
+                said.note(f"{variable[: len(prefix)]}{kind.upper()}_* names no type of trigger")
             elif _NAME.match(name):
-                draft = drafts.setdefault((kind, name), _Draft())
+                draft = said.drafts.setdefault((kind, name), _Draft())
                 draft.values[_dotted(kind, option)] = variables[variable]
                 draft.variables[_dotted(kind, option)] = variable
             else:
-                problems.append(f"{variable} gives its trigger no name of letters, digits and dashes")
-    return drafts, shared, problems
+                said.problems.append(f"{variable} gives its trigger no name of letters, digits and dashes")
+    called = {name for _, name in said.drafts}
+    for name, meant in names.items():
+        if name not in called:
+            said.note(f"{meant} names no type of trigger, and no trigger goes by that name")
+    return said
 
 
 def _dotted(kind: str, key: str) -> str:

@@ -49,6 +49,41 @@ def test_what_is_said_for_a_type_holds_unless_a_trigger_says_otherwise() -> None
     assert [trigger.configuration["threshold"] for trigger in found.triggers] == ["minor", "major"]
 
 
+HOME = {
+    "DD_NOTIFICATION_NTFY_HOME_TOPIC": "t",
+    "DD_NOTIFICATION_SLACK_HOME_TOKEN": "xoxb",
+    "DD_NOTIFICATION_NTFY_WORK_TOPIC": "t",
+    "DD_ACTION_COMMAND_HOME_CMD": "x",
+}
+
+
+def thresholds(**variables: str) -> dict[str, str]:
+    return {one.id: one.configuration["threshold"] for one in read(HOME | variables).triggers}
+
+
+def test_what_is_said_for_a_name_holds_for_all_triggers_of_that_name() -> None:
+    said = thresholds(DD_NOTIFICATION_HOME_THRESHOLD="minor")
+    assert said == {"command.home": "all", "ntfy.home": "minor", "slack.home": "minor", "ntfy.work": "all"}
+    assert thresholds(DD_TRIGGER_HOME_THRESHOLD="patch", DD_ACTION_HOME_THRESHOLD="major") == {
+        "command.home": "major", "ntfy.home": "patch", "slack.home": "patch", "ntfy.work": "all"
+    }  # fmt: skip
+
+
+def test_a_trigger_of_which_two_things_are_said_follows_neither_and_its_own_word_wins() -> None:
+    two = {"DD_NOTIFICATION_NTFY_THRESHOLD": "minor", "DD_NOTIFICATION_HOME_THRESHOLD": "patch"}
+    found = read(HOME | two)
+    assert thresholds(**two) == {"command.home": "all", "ntfy.home": "all", "slack.home": "patch", "ntfy.work": "minor"}
+    (problem,) = found.problems
+    assert all(variable in problem for variable in two) and "ntfy.home" in problem
+    assert thresholds(**two, DD_NOTIFICATION_NTFY_HOME_THRESHOLD="major")["ntfy.home"] == "major"
+    assert not read(HOME | dict.fromkeys(two, "minor")).problems
+
+
+def test_what_is_said_for_a_name_nobody_has_is_a_problem() -> None:
+    (problem,) = read(HOME | {"DD_NOTIFICATION_HOEM_THRESHOLD": "minor"}).problems
+    assert "DD_NOTIFICATION_HOEM_*" in problem
+
+
 def test_triggers_come_by_their_order() -> None:
     found = read({"DD_NOTIFICATION_NTFY_A_TOPIC": "t", "DD_ACTION_DOCKER_Z_ORDER": "1", "DD_ACTION_COMMAND_B_CMD": "x"})
     assert [trigger.id for trigger in found.triggers] == ["docker.z", "command.b", "ntfy.a"]
