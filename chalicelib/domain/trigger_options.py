@@ -174,6 +174,7 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         _number("priority", 0, -2, 2),
         _number("retry", None, 30, 10_800),
         _number("expire", None, 1, 10_800),
+        _number("ttl", None, 1, 31_536_000),
     ),
     "rocketchat": (
         _secret("url", required=True),

@@ -6,70 +6,27 @@ import json
 import socket
 import threading
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-import requests
 
 from chalicelib.adapters.notify import guarded, kafka
+from chalicelib.adapters.notify import web as own
 from chalicelib.adapters.notify.guarded import judged_connections
 from chalicelib.adapters.notify.sender import ProviderSender
-from chalicelib.domain.notice import Event, Message, Notice
-from chalicelib.domain.trigger import Trigger
+from chalicelib.domain.notice import Event
 from chalicelib.domain.trigger_options import OPTIONS, secrets
-from chalicelib.domain.trigger_settings import read
 from chalicelib.ports.notifications import NotSent
-from chalicelib.wire.notice import content, message
+from chalicelib.wire.notice import message
 from tests.builders.certificates import make_certificate
-from tests.builders.containers import NOW, container, with_update
 from tests.integration.receivers.broker import mqtt_broker
 from tests.integration.receivers.mail import mail_receiver
 from tests.integration.receivers.stream import kafka_broker
 from tests.integration.receivers.web import Receiver, web_receiver
-
-WEB = with_update(container("web"))
-TITLE = "New tag found for container web"
-BODY = "Container web running with tag 1.2.3 can be updated to tag 1.3.0"
-
-
-def trigger(kind: str, **options: Any) -> Trigger:
-    """One trigger named `one`, read as settings are read."""
-    family = "ACTION" if kind in ("command", "docker") else "NOTIFICATION"
-    found = read({f"DD_{family}_{kind.upper()}_ONE_{name.upper()}": str(value) for name, value in options.items()})
-    assert not found.problems, found.problems
-    return found.triggers[0]
-
-
-def notice(one: Trigger, key: str = "k" * 40, event: Event = Event.UPDATE_AVAILABLE, **facts: Any) -> Notice:
-    return Notice(key, "local", one.id, event, key, NOW, NOW, WEB.identity, content=content(WEB, facts))
-
-
-def tell(one: Trigger, *notices: Notice) -> Message:
-    """Send what these notices say; what was said."""
-    told = message(one, notices or (notice(one),), "k" * 40)
-    ProviderSender({"HANDED_ON": "yes", "NOT_NAMED": "no"}).send(one, told)
-    return told
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """A receiver, to which requests of Apprise's to anywhere else are led too."""
-    with web_receiver() as receiver:
-        real = requests.adapters.HTTPAdapter.send
-
-        def led(adapter: Any, request: Any, **options: Any) -> Any:
-            parts = urlsplit(request.url)
-            if parts.hostname != "127.0.0.1":
-                request.headers["X-Meant-For"] = parts.netloc
-                request.url = f"{receiver.url}{parts.path}?{parts.query}"
-            return real(adapter, request, **options)
-
-        monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", led)
-        yield receiver
+from tests.integration.telling import BODY, PUSHED, TITLE, WEB, notice, tell, trigger
 
 
 def test_http_posts_the_container(web: Receiver) -> None:
@@ -87,6 +44,22 @@ def test_http_posts_a_list_for_a_batch(web: Receiver) -> None:
     tell(one, notice(one), notice(one, "other"))
     assert [document["name"] for document in web.only.json] == ["web", "web"]
     assert web.only.headers["authorization"] == "Bearer t0ken-t0ken"
+
+
+def test_http_logs_in_as_it_is_told(web: Receiver) -> None:
+    both = {"url": web.url, "auth_user": "ada", "auth_password": "pass word", "auth_bearer": "t0ken"}
+    for named, sent in (("basic", "Basic "), ("bearer", "Bearer t0ken")):
+        tell(trigger("http", **both, auth_type=named))
+        assert web.requests[-1].headers["authorization"].startswith(sent)
+
+
+def test_http_goes_through_a_proxy(web: Receiver) -> None:
+    with web_receiver() as proxy:
+        tell(trigger("http", url="http://127.0.0.1:9/hook", proxy=proxy.url))
+        assert (proxy.only.method, proxy.only.path) == ("POST", "/hook")
+        with pytest.raises(NotSent, match="link-local or metadata"):
+            tell(trigger("http", url="http://169.254.169.254/", proxy=proxy.url))
+        assert len(proxy.requests) == 1
 
 
 def test_http_says_which_event_a_container_is_sent_for(web: Receiver) -> None:
@@ -199,14 +172,24 @@ def test_ifttt(web: Receiver) -> None:
     assert TITLE in sent.json.values() and BODY in sent.json.values()
 
 
+def test_pushover_is_where_it_says_it_is() -> None:
+    assert own.PUSHOVER == "https://api.pushover.net"
+
+
 def test_pushover(web: Receiver) -> None:
-    user, token = "uQiRzpo4DXghDmr9QzzfQu27cmVRsG", "azGDORePK8gMaC0QOYAMyEEuzJnyUi"
-    tell(trigger("pushover", user=user, token=token, priority=1, sound="bike"))
-    sent = web.only
-    said = sent.json if sent.body.startswith(b"{") else {name: values[0] for name, values in sent.form.items()}
-    assert (sent.host, sent.path) == ("api.pushover.net", "/1/messages.json")
-    assert (said["user"], said["token"], said["title"], said["message"]) == (user, token, TITLE, BODY)
-    assert (str(said["priority"]), said["sound"]) == ("1", "bike")
+    tell(trigger("pushover", **PUSHED, priority=1, sound="bike", device="phone", ttl=3600))
+    assert (web.only.method, web.only.path) == ("POST", "/1/messages.json")
+    assert web.only.json == PUSHED | {
+        "title": TITLE, "message": BODY, "priority": 1, "sound": "bike", "device": "phone", "ttl": 3600
+    }  # fmt: skip
+
+
+def test_pushover_repeats_an_emergency_until_somebody_has_seen_it(web: Receiver) -> None:
+    tell(trigger("pushover", **PUSHED, priority=2, html="true", disabletitle="true"))
+    tell(trigger("pushover", **PUSHED, priority=2, retry=30, expire=600))
+    first, second = (sent.json for sent in web.requests)
+    assert (first["retry"], first["expire"], first["html"]) == (60, 3600, 1) and "title" not in first
+    assert (second["retry"], second["expire"]) == (30, 600) and "html" not in second
 
 
 def test_telegram_escapes_what_its_format_would_read(web: Receiver) -> None:
@@ -270,15 +253,44 @@ def test_a_title_can_be_left_out(web: Receiver) -> None:
     assert web.only.json == {"text": BODY}
 
 
+MAIL = {"user": "ada", "pass": "pass word", "to": "ops@example.com", "from": "slipway@example.com"}
+
+
 def test_smtp() -> None:
     with mail_receiver() as mailbox:
-        options = {"host": "127.0.0.1", "port": mailbox.port, "user": "ada", "pass": "pass word"}
-        tell(trigger("smtp", **options, to="ops@example.com", **{"from": "slipway@example.com"}))
+        tell(trigger("smtp", host="127.0.0.1", port=mailbox.port, **MAIL))
     (mail,) = mailbox.mails
     assert (mailbox.sender, mailbox.recipients) == ("slipway@example.com", ["ops@example.com"])
     assert mailbox.login == "ada pass word"
-    assert mail["Subject"] == TITLE
+    assert (mail["Subject"], mail["From"], mail["To"]) == (TITLE, "slipway@example.com", "ops@example.com")
+    assert mail["Message-ID"] == f"<{'k' * 40}@slipway>"
     assert BODY in mail.get_body().get_content()  # type: ignore[union-attr]
+
+
+def test_smtp_writes_to_many_by_name_and_keeps_headers_to_their_line() -> None:
+    to = "Operations <ops@example.com>, ada@example.com"
+    title = "${name}\r\nBcc: all@example.com\r\n\r\nHello ü"
+    with mail_receiver() as mailbox:
+        tell(trigger("smtp", host="127.0.0.1", port=mailbox.port, simpletitle=title, **MAIL | {"to": to}))
+    (mail,) = mailbox.mails
+    assert mailbox.recipients == ["ops@example.com", "ada@example.com"]
+    assert mail["Subject"] == "web Bcc: all@example.com Hello ü" and mail["Bcc"] is None
+    with pytest.raises(NotSent, match="`to` holds no address"):
+        tell(trigger("smtp", host="127.0.0.1", port=mailbox.port, **MAIL | {"to": "nobody"}))
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["starttls", "tls"])
+def test_smtp_logs_in_behind_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool) -> None:
+    certificate, key = make_certificate(tmp_path)
+    with mail_receiver((str(certificate), str(key)), at_once=at_once) as mailbox:
+        options: dict[str, Any] = {"host": "127.0.0.1", "port": mailbox.port, "tls_enabled": at_once, **MAIL}
+        with pytest.raises(NotSent, match=r"not trusted \(`tls\.verify`\)"):
+            tell(trigger("smtp", **options))
+        assert (mailbox.mails, mailbox.login) == ([], None)
+        tell(trigger("smtp", **options, tls_verify="false"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        tell(trigger("smtp", **options))
+    assert len(mailbox.mails) == 2 and mailbox.secured and mailbox.login == "ada pass word"
 
 
 def test_mqtt_keeps_each_container_under_a_topic_of_its_own() -> None:
@@ -415,7 +427,7 @@ SECRETS = [
     ("slack", {"url": "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/sEcReTsEcReTsEcReTsEcReT"}),
     ("googlechat", {"url": "https://chat.googleapis.com/v1/spaces/AAAA1234/messages?key=sEcReTkey123&token=sEcReT_token"}),
     ("telegram", {"bottoken": "123456789:sEcReTsEcReTsEcReTsEcReT_sEcReTsEcRe", "chatid": "12315544"}),
-    ("pushover", {"user": "sEcReTsEcReTsEcReTsEcReTsEcReT", "token": "AgOtIfYsEcReTtOkEnsEcReTpAtHxY"}),
+    ("pushover", {"user": "sEcReTsEcReTsEcReTsEcReTsEcReT", "token": "AgOtIfYsEcReTtOkEn"}),
 ]  # fmt: skip
 
 

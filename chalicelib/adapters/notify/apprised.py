@@ -76,34 +76,12 @@ def _ntfy(trigger: Trigger) -> str:
     return f"{schema}://{at}{place}/{_quoted(option(trigger, 'topic'))}{_query(named | {'image': 'no'})}"
 
 
-def _pushover(trigger: Trigger) -> str:
-    names = ("sound", "priority", "retry", "expire")
-    named = {name: option(trigger, name) for name in names} | {"format": "html" if option(trigger, "html") else None}
-    device = f"/{_quoted(option(trigger, 'device'))}" if option(trigger, "device") else ""
-    return f"pover://{_quoted(option(trigger, 'user'))}@{_quoted(option(trigger, 'token'))}{device}{_query(named)}"
-
-
 def _slack(trigger: Trigger) -> str:
     channel = str(option(trigger, "channel") or "")
     if option(trigger, "url"):
         return str(option(trigger, "url"))
     where = f"/{_quoted(channel if channel[:1] in '#+@' else '#' + channel)}" if channel else ""
     return f"slack://{_quoted(option(trigger, 'token'))}{where}{_query({'image': 'no', 'footer': 'no'})}"
-
-
-def _smtp(trigger: Trigger) -> str:
-    secure, port = option(trigger, "tls.enabled"), option(trigger, "port")
-    user = option(trigger, "user")
-    at = f"{_quoted(user)}:{_quoted(option(trigger, 'pass') or '')}@" if user else ""
-    named = {
-        "from": option(trigger, "from"),
-        "to": option(trigger, "to"),
-        "smtp": option(trigger, "host"),
-        "mode": "ssl" if secure else "starttls" if port == 587 else "insecure",
-        "verify": "yes" if option(trigger, "tls.verify") else "no",
-        "format": "text",
-    }
-    return f"mailto{'s' if secure or port == 587 else ''}://{at}{option(trigger, 'host')}:{port}{_query(named)}"
 
 
 def _telegram(trigger: Trigger) -> str:
@@ -116,9 +94,7 @@ _BY_TYPE: Mapping[str, Callable[[Trigger], str]] = {
     "googlechat": _googlechat,
     "ifttt": _ifttt,
     "ntfy": _ntfy,
-    "pushover": _pushover,
     "slack": _slack,
-    "smtp": _smtp,
     "telegram": _telegram,
 }
 TYPES = ("apprise", *_BY_TYPE)

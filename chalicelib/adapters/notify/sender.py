@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from chalicelib.adapters.notify.lengths import fitted
 from chalicelib.adapters.notify.secrecy import scrubbed
 from chalicelib.domain.notice import Message
 from chalicelib.domain.trigger import Trigger
@@ -22,7 +23,7 @@ class ProviderSender:
     def send(self, trigger: Trigger, message: Message) -> str | None:
         """Deliver it; what names the message there, if anything does. Raises NotSent, with nothing secret in it."""
         try:
-            return _provider(trigger.type, self._passed)(trigger, message)
+            return _provider(trigger.type, self._passed)(trigger, fitted(trigger.type, message))
         except NotSent as error:
             raise NotSent(f"{trigger.id}: {scrubbed(str(error), trigger)}") from None
         except Exception as error:
@@ -40,6 +41,7 @@ def _provider(kind: str, passed: Mapping[str, str]) -> Deliver:
         "gotify": web.gotify,
         "matrix": web.matrix,
         "mattermost": web.mattermost,
+        "pushover": web.pushover,
         "rocketchat": web.rocketchat,
         "teams": web.teams,
         "command": lambda trigger, message: command.send(trigger, message, passed),
@@ -50,6 +52,10 @@ def _provider(kind: str, passed: Mapping[str, str]) -> Deliver:
         from chalicelib.adapters.notify import mqtt
 
         return mqtt.send
+    if kind == "smtp":
+        from chalicelib.adapters.notify import mail
+
+        return mail.send
     if kind == "kafka":
         from chalicelib.adapters.notify import kafka
 

@@ -1,4 +1,4 @@
-"""Services told by one JSON request of their own: http, Discord, Gotify, Matrix, Mattermost, Rocket.Chat and Teams."""
+"""Services told by one JSON request of our own making: http, Discord, Gotify, Matrix, Mattermost, Pushover and more."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.notifications import NotSent
 from chalicelib.wire import json
 
+PUSHOVER = "https://api.pushover.net"
+
 
 def http(trigger: Trigger, message: Message) -> None:
     """The containers' documents as they are: one object, or a list for a batch; as query parameters with GET."""
     get = option(trigger, "method") == "GET"
     headers = {"Idempotency-Key": message.key}
     user, password = option(trigger, "auth.user"), option(trigger, "auth.password")
-    if option(trigger, "auth.bearer"):
-        headers["Authorization"] = f"Bearer {option(trigger, 'auth.bearer')}"
+    bearer = option(trigger, "auth.bearer")
+    if bearer and (option(trigger, "auth.type") == "BEARER" or not user):
+        headers["Authorization"], user = f"Bearer {bearer}", None
     said: dict[str, Any] = {}
     if message.event is not Event.UPDATE_AVAILABLE:
         said = {"event": message.event.value, "title": message.title, "body": message.body}
@@ -32,7 +35,7 @@ def http(trigger: Trigger, message: Message) -> None:
         json=None if get else whole,
         params={"event": message.event.value, "name": ",".join(names)} if get else None,
         headers=headers,
-        auth=(str(user), str(password or "")) if user and not option(trigger, "auth.bearer") else None,
+        auth=(str(user), str(password or "")) if user else None,
         proxy=option(trigger, "proxy"),
         allow_metadata=bool(option(trigger, "allowmetadata")),
     )
@@ -83,6 +86,19 @@ def mattermost(trigger: Trigger, message: Message) -> None:
     """An incoming webhook."""
     named = {"channel": "channel", "username": "username", "icon_url": "icon"}
     guarded.request("POST", _plain(trigger), json={"text": _text(trigger, message, bold="**")} | _named(trigger, named))
+
+
+def pushover(trigger: Trigger, message: Message) -> None:
+    """`POST /1/messages.json`; an emergency is repeated until somebody has seen it, for an hour if nothing is said."""
+    emergency = {"retry": 60, "expire": 3600} if option(trigger, "priority") == 2 else {}
+    names = ("user", "token", "device", "sound", "priority", "retry", "expire", "ttl")
+    body: dict[str, Any] = {"message": message.body or message.title, "title": message.title, **emergency}
+    body |= _named(trigger, {name: name for name in names})
+    if option(trigger, "disabletitle"):
+        del body["title"]
+    if option(trigger, "html"):
+        body["html"] = 1
+    guarded.request("POST", f"{PUSHOVER}/1/messages.json", json=body)
 
 
 def rocketchat(trigger: Trigger, message: Message) -> None:
