@@ -165,8 +165,8 @@ def test_a_container_without_news_is_shown_to_mirrors_only_when_it_changes(api_s
         url = f"mqtt://127.0.0.1:{broker.port}"
         with voice(api_store, receiver, DD_NOTIFICATION_MQTT_HA_URL=url) as (api, herald):
             calm = container("calm")
-            api.add(calm)
             for one in (calm, calm, replace(calm, status="exited")):
+                api.add(one)
                 herald.checked([one])
                 until(lambda: not api.services.outbox.open("local"))
             assert [json.loads(payload)["status"] for _, payload, *_ in broker.published] == ["running", "exited"]
