@@ -121,6 +121,9 @@ def _hub(body: Json) -> Iterator[Reference | None]:
 
 
 def _ghcr(body: Json) -> Iterator[Reference | None]:
+    if "hook_id" in body:
+        # GitHub tries a new address out with a proverb.
+        return
     package = body.get("registry_package") or body["package"]
     kind = str(package.get("ecosystem") or package.get("package_type") or "").lower()
     if kind not in ("container", "docker") or body.get("action") not in ("published", "updated"):
@@ -165,7 +168,7 @@ _Dialect = tuple[str, Callable[[Json], bool], Callable[[Json], Iterator[Referenc
 _PACKAGE_TIMES = ("registry_package.package_version.updated_at", "package.package_version.updated_at")
 _DIALECTS: tuple[_Dialect, ...] = (
     ("hub", lambda body: "push_data" in body, _hub, ("push_data.pushed_at",)),
-    ("ghcr", lambda body: "registry_package" in body or "package" in body, _ghcr, _PACKAGE_TIMES),
+    ("ghcr", lambda body: any(key in body for key in ("registry_package", "package", "hook_id")), _ghcr, _PACKAGE_TIMES),
     (
         "harbor",
         lambda body: "event_data" in body or str(body.get("type", "")).startswith("harbor."),
@@ -174,5 +177,10 @@ _DIALECTS: tuple[_Dialect, ...] = (
     ),
     ("quay", lambda body: "docker_url" in body, _quay, ()),
     ("ecr", lambda body: body.get("source") == "aws.ecr", _ecr, ("time",)),
-    ("acr", lambda body: "target" in body and "request" in body, _acr, ("timestamp",)),
+    (
+        "acr",
+        lambda body: "request" in body and ("target" in body or body.get("action") == "ping"),
+        _acr,
+        ("timestamp",),
+    ),
 )

@@ -21,7 +21,7 @@ _RETRY = 15.0
 """Seconds until a scan that could not read the engine is tried again; each time twice as long, up to the longest."""
 _LONGEST_RETRY = 300.0
 _LOOK_AGAIN = 60.0
-"""How often a closed maintenance window is looked at."""
+"""How often a closed maintenance window is looked at, and the clock: machines sleep, and clocks are set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Schedule:
         """Seconds to wait before looking again; 0 when it is time. `owed`: something fell due in a closed window."""
         now = self._clock.now()
         if now < due and not owed:
-            return (due - now).total_seconds()
+            return min((due - now).total_seconds(), _LOOK_AGAIN)
         return 0.0 if self._table.window.is_open(now) else _LOOK_AGAIN
 
     def _run(self) -> None:

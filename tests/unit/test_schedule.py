@@ -65,9 +65,16 @@ def test_a_scan_is_due_when_its_expression_says() -> None:
     clock = StillClock(at("2026-03-18T12:20:00"))
     due = schedule(clock).next_due()
     assert due == at("2026-03-18T13:00:00")
-    assert schedule(clock).pause(due, owed=False) == 40 * 60
+    clock.at = at("2026-03-18T12:59:30")
+    assert schedule(clock).pause(due, owed=False) == 30
     clock.at = due
     assert schedule(clock).pause(due, owed=False) == 0
+
+
+def test_the_clock_is_looked_at_every_minute_lest_a_machine_that_slept_is_late() -> None:
+    clock = StillClock(at("2026-03-18T12:20:00"))
+    planned = schedule(clock)
+    assert planned.pause(planned.next_due(), owed=False) == 60
 
 
 def test_chance_delays_a_scan_by_no_more_than_its_jitter() -> None:
