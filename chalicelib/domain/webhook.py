@@ -165,10 +165,11 @@ def _ecr(body: Json) -> Iterator[Reference | None]:
 
 
 _Dialect = tuple[str, Callable[[Json], bool], Callable[[Json], Iterator[Reference | None]], tuple[str, ...]]
+_GITHUB = frozenset({"registry_package", "package", "hook_id"})
 _PACKAGE_TIMES = ("registry_package.package_version.updated_at", "package.package_version.updated_at")
 _DIALECTS: tuple[_Dialect, ...] = (
     ("hub", lambda body: "push_data" in body, _hub, ("push_data.pushed_at",)),
-    ("ghcr", lambda body: any(key in body for key in ("registry_package", "package", "hook_id")), _ghcr, _PACKAGE_TIMES),
+    ("ghcr", lambda body: not _GITHUB.isdisjoint(body), _ghcr, _PACKAGE_TIMES),
     (
         "harbor",
         lambda body: "event_data" in body or str(body.get("type", "")).startswith("harbor."),
