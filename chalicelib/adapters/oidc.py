@@ -26,6 +26,8 @@ ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 SCOPES = ("openid", "email", "profile")
 KEPT_SECONDS = 3600.0
 KEYS_AGAIN_SECONDS = 60.0
+SILENCE_SECONDS = 5.0
+"""So long a provider that did not answer is not asked again: whoever shows a token makes us ask, and wait."""
 LEEWAY = 60
 _NAMES = ("email", "preferred_username", "sub")
 _LONGEST = 16_384
@@ -53,6 +55,7 @@ class OidcProvider:
         self._http = httpx.Client(timeout=timeout, follow_redirects=False)
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, Any]] = {}
+        self._silent: tuple[float, str] | None = None
 
     def authorization_url(self, callback: str, ticket: Ticket) -> str:
         """Where to send the browser. Raises Unavailable when the provider does not answer."""
@@ -130,13 +133,24 @@ class OidcProvider:
         with self._lock:
             read_at, fields = self._kept.get(url, (0.0, None))
             if fields is None or time.monotonic() - read_at > max_age:
-                answer = self._ask("GET", url)
-                if answer.status_code != 200:
-                    raise Unavailable(f"the identity provider {self.name} answers {answer.status_code}")
-                fields = _object(answer)
+                fields = self._read(url)
                 self._kept[url] = (time.monotonic(), fields)
             found: dict[str, Any] = fields
             return found
+
+    def _read(self, url: str) -> dict[str, Any]:
+        """A document of the provider's, asked for now; the caller holds the lock."""
+        if self._silent is not None and time.monotonic() - self._silent[0] < SILENCE_SECONDS:
+            raise Unavailable(self._silent[1])
+        try:
+            answer = self._ask("GET", url)
+            if answer.status_code != 200:
+                raise Unavailable(f"the identity provider {self.name} answers {answer.status_code}")
+        except Unavailable as error:
+            self._silent = (time.monotonic(), str(error))
+            raise
+        self._silent = None
+        return _object(answer)
 
     def _ask(self, method: str, url: str, **more: Any) -> httpx.Response:
         try:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
 
 _TEXT = 0x81
 EXTENSION = "slipway.socket"
@@ -23,6 +27,13 @@ class LogSocket(WebSocketsSansIOProtocol):
         scope = getattr(self, "scope", None)
         if scope is not None:
             scope["extensions"][EXTENSION] = self
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send what the application says; a refusal completes the handshake as well."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            # Else uvicorn would write of an error of ours, for every stranger who tries.
+            self.handshake_complete = True
 
     async def send_all(self, messages: Iterable[bytes], seconds: float) -> bool:
         """Send each as a text message of its own; False when the viewer has not taken enough of them in that time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ import pytest
 from chalicelib.adapters.oidc import OidcProvider
 from chalicelib.bootstrap import Services
 from chalicelib.config import load
+from chalicelib.domain.errors import Unavailable
 from handlers.dispatch import dispatch, table
 from handlers.http import Response
 from tests.builders.requests import request
@@ -20,6 +22,16 @@ from tests.fakes.identity_provider import CLIENT, SECRET, FakeProvider, new_key,
 from tests.fakes.services import FakeServices, settings_with
 
 BEGIN, BACK = "/auth/oidc/home/redirect", "/auth/oidc/home/cb"
+
+
+class Away(OidcProvider):
+    """A provider that is asked in vain."""
+
+    asked = 0
+
+    def _ask(self, method: str, url: str, **more: Any) -> Any:
+        self.asked += 1
+        raise Unavailable("the identity provider does not answer")
 
 
 @pytest.fixture
@@ -192,6 +204,21 @@ def test_a_provider_that_is_away_is_503_and_an_unknown_one_404(provider: FakePro
     services = FakeServices(providers={"home": away})
     assert asked(services, BEGIN).status == 503
     assert asked(services, "/auth/oidc/other/redirect").status == 404
+    away._http.close()
+
+
+def test_strangers_do_not_make_us_wait_for_a_provider_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = Away("home", CLIENT, SECRET, "http://127.0.0.1:9/none")
+    services = FakeServices(providers={"home": away})
+    with ThreadPoolExecutor(8) as threads:
+        statuses = list(
+            threads.map(lambda _: asked(services, "/auth/user", authorization="Bearer a.b.c").status, "x" * 8)
+        )
+    assert statuses == [503] * 8
+    assert away.asked == 1
+    monkeypatch.setattr("chalicelib.adapters.oidc.SILENCE_SECONDS", 0.0)
+    assert asked(services, BEGIN).status == 503
+    assert away.asked == 2
     away._http.close()
 
 

@@ -110,6 +110,13 @@ def session(services: StreamServices) -> str:
     return str(answer.header("set-cookie")).split(";")[0]
 
 
+def test_strangers_cannot_fill_the_log_with_errors(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        assert door.refusal() == 401
+    assert door.refusal(Authorization=ADA) == 4004
+    assert [record.message for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
 def test_who_is_not_known_is_refused_with_401(door: Door) -> None:
     assert door.refusal() == 401
     assert door.refusal(Authorization="Basic YWRhOndyb25n") == 401

@@ -125,6 +125,12 @@ class TestAuthenticate:
     def test_where_everybody_may_come_in_a_wrong_password_changes_nothing(self) -> None:
         assert _authenticate(Credentials("ada", "wrong"), anonymous=True).name == "anonymous"
 
+    def test_no_store_is_asked_for_a_name_that_none_could_keep(self) -> None:
+        store = FakeAccounts(Account("a" * 257, "plain:x"))
+        keeper = doorkeeper(FakeServices(accounts=store))
+        assert keeper.verified("a" * 257, "x") is None
+        assert keeper.verified("a" * 256, "x") is None
+
     @pytest.mark.parametrize(
         "shown",
         [Credentials(), Credentials("ada", "wrong"), Credentials("bob", ""), Credentials(session="x"), Credentials("")],
