@@ -1,4 +1,4 @@
-"""How hard each registry host may be asked: concurrency, pace, and the circuit that a 429 opens."""
+"""How hard each registry host may be asked: concurrency, pace, and the circuits that a 429 or silence opens."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from datetime import datetime, timedelta
 
 from chalicelib.adapters.registry.providers import Pace
 from chalicelib.ports.clock import Clock
-from chalicelib.ports.registry import RegistryLimited, RegistryState
+from chalicelib.ports.registry import RegistryLimited, RegistryState, RegistryUnavailable
 
 PATIENCE_SECONDS = 10.0
 """The longest a check waits for a host that asked for a pause; beyond it the check fails and says until when."""
+SILENCES = 3
+AWAY_SECONDS = 30.0
+"""After so many silences in a row a host is left alone for so long: each costs a worker that other hosts wait for."""
 PUBLIC_CONCURRENCY = 4
 OWN_CONCURRENCY = 10
 
@@ -30,6 +33,9 @@ class HostTraffic:
         self._tokens = float(pace.burst) if pace else 0.0
         self._filled_at = clock.now()
         self._limited_until: datetime | None = None
+        self._silences = 0
+        self._away_until: datetime | None = None
+        self._trouble = ""
         self._remaining: int | None = None
         self._limit: int | None = None
         self._requests = 0
@@ -37,11 +43,16 @@ class HostTraffic:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Waits until a request may be sent, and counts it. Raises RegistryLimited when that would take too long."""
+        """Waits until a request may be sent, and counts it.
+
+        Raises RegistryLimited when that would take too long, and RegistryUnavailable while the host is silent.
+        """
+        self._refuse_while_away()
         self._wait_out_the_limit()
         self._wait_for_a_token()
         with self._slots:
-            # Another request may have been told to stop while this one waited.
+            # Another request may have been told to stop, or told nothing, while this one waited.
+            self._refuse_while_away()
             self._wait_out_the_limit()
             began = time.monotonic()
             try:
@@ -50,6 +61,19 @@ class HostTraffic:
                 with self._lock:
                     self._requests += 1
                     self._seconds += time.monotonic() - began
+
+    def answered(self) -> None:
+        """The host is there."""
+        with self._lock:
+            self._silences = 0
+
+    def silent(self, trouble: str) -> None:
+        """A call got no answer; `trouble` says in words why, also to those that will not be sent."""
+        with self._lock:
+            self._silences += 1
+            self._trouble = trouble
+            if self._silences >= SILENCES:
+                self._away_until = self._clock.now() + timedelta(seconds=AWAY_SECONDS)
 
     def limit(self, seconds: float) -> None:
         """The host asked for a pause; a shorter one never ends a longer one."""
@@ -71,6 +95,14 @@ class HostTraffic:
             if until is not None and until <= self._clock.now():
                 until = None
             return RegistryState(self.host, until, self._remaining, self._limit, self._requests, self._seconds)
+
+    def _refuse_while_away(self) -> None:
+        with self._lock:
+            if self._away_until is None or self._silences == 0:
+                return
+            seconds = (self._away_until - self._clock.now()).total_seconds()
+            if 0 < seconds <= AWAY_SECONDS:
+                raise RegistryUnavailable(f"{self._trouble} (asked again in {seconds:.0f} s)", seconds)
 
     def _wait_out_the_limit(self) -> None:
         while (seconds := self._limited_for()) > 0:

@@ -30,6 +30,7 @@ from chalicelib.ports.registry import (
 )
 
 TIMEOUT_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
 BUSY_RETRIES = 3
 BROKEN_RETRIES = 2
 MAX_BACKOFF_SECONDS = 60.0
@@ -123,9 +124,13 @@ class Transport:
             except httpx.HTTPError as error:
                 broken += 1
                 if broken > BROKEN_RETRIES or not _may_pass(error):
-                    raise _unavailable(call.url, error) from error
+                    trouble = _unavailable(call.url, error)
+                    if isinstance(error, httpx.TimeoutException | httpx.ConnectError):
+                        host.silent(str(trouble))
+                    raise trouble from error
                 self._clock.sleep(float(2 ** (broken - 1)))
                 continue
+            host.answered()
             host.note_quota(reply.headers.get("ratelimit-remaining"), reply.headers.get("ratelimit-limit"))
             if reply.status not in (429, 503):
                 return _judged(reply)
@@ -163,7 +168,7 @@ class Transport:
         with self._lock:
             if tls not in self._clients:
                 self._clients[tls] = httpx.Client(
-                    timeout=self._timeout,
+                    timeout=httpx.Timeout(self._timeout, connect=min(self._timeout, CONNECT_SECONDS)),
                     verify=_verification(tls),
                     follow_redirects=False,
                     trust_env=False,

@@ -129,6 +129,32 @@ def test_nobody_listens(client: Client) -> None:
         client.open().cycle().tags(Repository(address, "web"))
 
 
+def test_a_host_that_stays_silent_is_left_alone_for_a_while_and_then_asked_again(
+    place: ScriptedRegistry, other: ScriptedRegistry, client: Client
+) -> None:
+    place.answer = lambda asked: Scripted(body=TAGS, delay=1)
+    registries = client.open(timeout=0.2)
+    for _ in range(5):
+        with pytest.raises(RegistryUnavailable, match="in time"):
+            tags(registries, place)
+    assert len(place.asked) == 3, "two more were told what the third was"
+    assert tags(registries, other)
+    place.answer = lambda asked: Scripted(body=TAGS)
+    client.clock.sleep(30)
+    assert tags(registries, place) and tags(registries, place)
+
+
+def test_silences_between_answers_close_nothing(place: ScriptedRegistry, client: Client) -> None:
+    registries = client.open(timeout=0.2)
+    for _ in range(2):
+        place.answer = lambda asked: Scripted(body=TAGS, delay=1)
+        for _ in range(2):
+            with pytest.raises(RegistryUnavailable, match="in time"):
+                tags(registries, place)
+        place.answer = lambda asked: Scripted(body=TAGS)
+        assert tags(registries, place)
+
+
 def test_an_endless_answer_is_not_read_to_its_end(place: ScriptedRegistry, client: Client) -> None:
     place.answer = lambda asked: Scripted(body=b"[" * (17 * 1024 * 1024))
     with pytest.raises(RegistryGarbled, match="more than 16 MiB"):
