@@ -129,6 +129,11 @@ def own_digest(reference: Reference, repo_digests: Sequence[str]) -> str | None:
     return None
 
 
+def is_tag(text: object) -> bool:
+    """Whether a tag may be spelled like this."""
+    return isinstance(text, str) and bool(_TAG.fullmatch(text))
+
+
 def is_image_id(text: str) -> bool:
     """Whether this names an image by id (64 hex digits, with or without `sha256:`, or the short 12)."""
     return bool(_IMAGE_ID.fullmatch(text))

@@ -15,6 +15,7 @@ from chalicelib.adapters.registry.credentials import Account, Instance, Tls
 from chalicelib.adapters.registry.links import next_link
 from chalicelib.adapters.registry.transport import MEBIBYTE, Call, Reply, Transport, speaks_tls
 from chalicelib.domain.host_name import is_loopback
+from chalicelib.domain.reference import is_tag
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.registry import (
     RegistryDenied,
@@ -25,6 +26,7 @@ from chalicelib.ports.registry import (
 
 PAGE_SIZE = 1000
 MAX_PAGES = 500
+MAX_TAGS = 500_000
 MAX_TAGS_BYTES = 16 * MEBIBYTE
 MAX_CONFIG_BYTES = 8 * MEBIBYTE
 
@@ -77,6 +79,8 @@ class RegistryClient:
             page = _page(reply, self.host, path)
             url = self._next(reply, path, start, page, known=found)
             found.update(dict.fromkeys(page))
+            if len(found) > MAX_TAGS:
+                raise RegistryGarbled(f"{self.host} has more than {MAX_TAGS:,} tags of {path}")
         return TagList(tuple(found), last_etag if len(seen) == 1 else None)
 
     def head(self, path: str, target: str) -> str | None:
@@ -220,7 +224,7 @@ def _page(reply: Reply, host: str, path: str) -> list[str]:
     # An empty repository has `null` where others have a list.
     if not isinstance(tags, list | None):
         raise RegistryGarbled(f"{host} answers something that is no tag list for {path}")
-    return [tag for tag in tags or [] if isinstance(tag, str)]
+    return [tag for tag in tags or [] if is_tag(tag)]
 
 
 def _said(reply: Reply) -> str:

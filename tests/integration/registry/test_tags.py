@@ -24,6 +24,21 @@ def test_a_repository_without_tags_has_none(place: ScriptedRegistry, client: Cli
     assert tags(client.open(), place) == []
 
 
+def test_what_no_tag_can_be_is_left_out(place: ScriptedRegistry, client: Client) -> None:
+    place.answer = lambda asked: page("1.0", "9.9\n10.0", "9.9@sha256:0", "../9.9", "\x1b[2J9.9", "9" * 129, "", "1.1")
+    assert tags(client.open(), place) == ["1.0", "1.1"]
+
+
+def test_a_list_without_end_is_not_read_to_its_end(place: ScriptedRegistry, client: Client) -> None:
+    def answer(asked: Asked) -> Scripted:
+        number = len(place.asked)
+        return page(*(f"{number}.{one}" for one in range(100_000)), link=f'<?last={number}>; rel="next"')
+
+    place.answer = answer
+    with pytest.raises(RegistryGarbled, match="more than 500,000 tags"):
+        tags(client.open(timeout=30), place)
+
+
 @pytest.mark.parametrize(
     "link",
     [
