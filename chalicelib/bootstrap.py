@@ -13,7 +13,7 @@ from chalicelib.adapters.passwords_argon2 import Argon2Passwords
 from chalicelib.adapters.sessions_signed import SignedSessions
 from chalicelib.adapters.tokens_remembered import RememberedTokens
 from chalicelib.config import BadSetting, Settings, load
-from chalicelib.domain.account import Account, phc
+from chalicelib.domain.account import Account
 from chalicelib.ports.accounts import AccountStore, TokenStore
 from chalicelib.ports.connections import Connections
 from chalicelib.ports.identity import IdentityProvider
@@ -201,7 +201,7 @@ class Services:
         from chalicelib.adapters.dynamo.account import DynamoAccounts
 
         _ = self.tables
-        declared = [Account(name, phc(hashed)) for name, hashed in self.settings.basic_users.items()]
+        declared = [Account(name, hashed) for name, hashed in self.settings.basic_users.items()]
         return ConfiguredAccounts(declared, DynamoAccounts())
 
     @cached_property

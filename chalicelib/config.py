@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib import VERSION
+from chalicelib.domain.account import phc
 from chalicelib.domain.container import LOCAL_AGENT
 from chalicelib.domain.hook import HookRules
 from chalicelib.domain.webhook import NO_WEBHOOKS, WebhookRules
@@ -272,11 +273,14 @@ def _docker_config(reader: Reader) -> Path | None:
 
 
 def _basic_users(reader: Reader) -> dict[str, str]:
-    """User name to password hash of every `DD_AUTH_BASIC_{name}_USER` and `_HASH`; both are needed."""
+    """User name to password hash (PHC) of every `DD_AUTH_BASIC_{name}_USER` and `_HASH`; both are needed."""
     users = {}
     for name in reader.names("DD_AUTH_BASIC_"):
         user, hashed = reader.get(f"DD_AUTH_BASIC_{name}_USER"), reader.get(f"DD_AUTH_BASIC_{name}_HASH")
         if not user or not hashed:
             raise BadSetting(f"DD_AUTH_BASIC_{name}_USER and DD_AUTH_BASIC_{name}_HASH must both be set")
-        users[user] = hashed
+        try:
+            users[user] = phc(hashed)
+        except ValueError as error:
+            raise BadSetting(f"DD_AUTH_BASIC_{name}_HASH: {error}") from error
     return users

@@ -75,7 +75,7 @@ class Reader:
     def one_of(self, name: str, words: tuple[str, ...], default: str) -> str:
         value = (self.get(name) or default).strip().lower()
         if value not in words:
-            raise BadSetting(f"{name} must be one of {', '.join(words)}, not {value!r}")
+            raise BadSetting(f"{name} must be one of {', '.join(filter(None, words))}, not {value!r}")
         return value
 
     def names(self, prefix: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local_runtime.host import engine
-from local_runtime.programs import ROOT, Address, Program, port_problem
+from local_runtime.programs import ROOT, Address, Program, port_problem, settings
 
 ADVICE_DATA = "give this one a directory of its own:  script/server --data DIR"
 ADVICE_PORT = "choose another one:  script/server --port {port}"
@@ -18,11 +18,12 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line, with the environment's DD_SERVER_* and SLIPWAY_DATA as defaults."""
     parser = argparse.ArgumentParser(prog="script/server", description=__doc__)
     parser.add_argument("--demo", action="store_true", help="bring up a local registry and demo containers first")
-    parser.add_argument("--port", type=_port, default=os.environ.get("DD_SERVER_PORT", "3000"), metavar="N")
-    parser.add_argument("--host", default=os.environ.get("DD_SERVER_HOST", "127.0.0.1"), metavar="H")
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("SLIPWAY_DATA", ROOT / ".slipway")), metavar="DIR"
-    )
+    port, host = os.environ.get("DD_SERVER_PORT", "3000"), os.environ.get("DD_SERVER_HOST", "127.0.0.1")
+    data = Path(os.environ.get("SLIPWAY_DATA", ROOT / ".slipway"))
+    shown = "(default: %(default)s)"
+    parser.add_argument("--port", type=_port, default=port, metavar="N", help=f"where the API listens {shown}")
+    parser.add_argument("--host", default=host, metavar="H", help=f"and at which address {shown}")
+    parser.add_argument("--data", type=Path, default=data, metavar="DIR", help=f"where everything is kept {shown}")
     options = parser.parse_args(arguments)
     options.data = options.data.absolute()
     return options
@@ -35,20 +36,38 @@ def main(arguments: Sequence[str], programs: Mapping[str, Program] | None = None
     from local_runtime.supervisor import DataDirectory, DataInUse, DataOpen
 
     address = Address(options.host, options.port)
+    wrong = _wrong_setting(address, options.data)
+    if wrong is not None:
+        return _refuse(wrong)
+    directory = DataDirectory(options.data, int(os.environ.get("SUDO_UID", 0)))
     try:
-        with DataDirectory(options.data, int(os.environ.get("SUDO_UID", 0))) as data:
-            problem = port_problem(address)
-            if problem is not None:
-                return _refuse(f"{problem}; {ADVICE_PORT.format(port=options.port % 65535 + 1)}")
-            return _serve(address, data, options.demo, programs)
+        directory.take()
     except DataInUse as refused:
         return _refuse(f"{refused}; stop it, or {ADVICE_DATA}")
     except DataOpen as refused:
         return _refuse(f"{refused}, or {ADVICE_DATA}")
     except OSError as failure:
         return _refuse(f"cannot use the data directory {options.data}: {failure.strerror}")
+    try:
+        problem = port_problem(address)
+        if problem is not None:
+            return _refuse(f"{problem}; {ADVICE_PORT.format(port=options.port % 65535 + 1)}")
+        return _serve(address, options.data, options.demo, programs)
     except KeyboardInterrupt:
         return 0
+    finally:
+        directory.release()
+
+
+def _wrong_setting(address: Address, data: Path) -> str | None:
+    """What server and executor would refuse to start with, each time they were started again."""
+    from chalicelib.config import BadSetting, load
+
+    try:
+        load(settings(os.environ, address, data, None))
+    except BadSetting as wrong:
+        return str(wrong)
+    return None
 
 
 def _serve(address: Address, data: Path, demo: bool, programs: Mapping[str, Program] | None) -> int:

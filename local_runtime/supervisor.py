@@ -5,6 +5,7 @@ import fcntl
 import os
 import signal
 import stat
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +23,8 @@ from local_runtime.programs import (
 )
 
 STOP_SECONDS = 3.5
-STORE_STOP_SECONDS = 0.8
+ALL_STOP_SECONDS = 4.3
+"""Server and executor are stopped first; the store has what they leave of this."""
 SLOW_SECONDS = 30.0
 
 
@@ -45,7 +47,7 @@ class DataDirectory:
         self._owners = (0, os.geteuid(), on_behalf_of)
         self._lock: int | None = None
 
-    def __enter__(self) -> Path:
+    def take(self) -> None:
         """Create it (0700) and take its lock. Raises DataInUse, DataOpen, or OSError when it cannot be made."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._require_own()
@@ -54,13 +56,13 @@ class DataDirectory:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(self._lock, 20, 0).decode().strip() or "unknown"
-            self.__exit__()
+            self.release()
             raise DataInUse(f"another Slipway (process {holder}) works on {self.path}") from None
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
-        return self.path
 
-    def __exit__(self, *_: object) -> None:
+    def release(self) -> None:
+        """Let the next one have it."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -162,9 +164,10 @@ class Supervisor:
                 await wait
 
     async def _stop_all(self) -> None:
+        end = time.monotonic() + ALL_STOP_SECONDS
         await asyncio.gather(*(child.stop(STOP_SECONDS, self._hurry) for child in self._others))
         if self._store is not None:  # Last, so that the others can write until their end.
-            await self._store.stop(STORE_STOP_SECONDS, self._hurry)
+            await self._store.stop(end - time.monotonic(), self._hurry)
 
     def _keep_password(self, password: str) -> None:
         self._password = password

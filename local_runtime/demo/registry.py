@@ -1,6 +1,7 @@
 """The demo's registry on loopback: a process that stays until `script/demo --down`, and what is pushed into it."""
 
 import http.client
+import json
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -49,7 +50,9 @@ class Registry:
         address = known if known is not None and _is_free(known) else _choose_address()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         configuration = self._folder / "registry.yml"
-        configuration.write_text(CONFIGURATION.format(storage=self._folder / "storage", address=address))
+        configuration.write_text(
+            CONFIGURATION.format(storage=json.dumps(str(self._folder / "storage")), address=address)
+        )
         self._daemon.start([str(program), "serve", str(configuration)])
         deadline = time.monotonic() + START_SECONDS
         while not _answers(address):

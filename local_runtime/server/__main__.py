@@ -5,17 +5,22 @@ Standard output is for the supervisor, see `serving.serve`; the log goes to stan
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 
-from chalicelib.bootstrap import services
+from chalicelib.bootstrap import BadSetting, services
 from chalicelib.wire.log_line import log_to
 from local_runtime.server.serving import serve
 
 
 def main() -> None:
     """Serve, then leave at once."""
-    real = services()
+    argparse.ArgumentParser(prog="python -m local_runtime.server", description=__doc__).parse_args()
+    try:
+        real = services()
+    except BadSetting as wrong:
+        sys.exit(str(wrong))
     log_to(sys.stderr, real.settings.log_level)
     serve(real, real.settings.host, real.settings.port)
     # A handler may still wait minutes for a host in its thread. Its command is in the store, so nothing is lost.

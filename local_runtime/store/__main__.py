@@ -72,9 +72,11 @@ def _announce(url: str, ready_file: Path | None) -> None:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m local_runtime.store", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m local_runtime.store", description="Serve DynamoDB and SQS on this machine, until told to stop."
+    )
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="where the data is, made if missing")
-    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
     parser.add_argument(
         "--ready-file", type=Path, metavar="PATH", help="where to write the URL once requests are served"

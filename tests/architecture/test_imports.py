@@ -75,6 +75,7 @@ MAY_IMPORT = {
     "local_runtime.panel": set(),
     "local_runtime.supervisor": {"local_runtime.child", "local_runtime.programs"},
     "local_runtime.__main__": {
+        "chalicelib.config",
         "local_runtime.demo",
         "local_runtime.host",
         "local_runtime.panel",

@@ -13,12 +13,13 @@ from local_runtime.demo.catalog import APPLICATIONS
 from local_runtime.demo.stage import DemoFailed, Stage
 from tests.docker.rig import EngineHost
 
+AWKWARD = "my data, all: #1"
 LABELLED = {"filters": json.dumps({"label": ["slipway.demo=true"]})}
 
 
 @pytest.fixture
 def stage(engine_host: EngineHost, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage.at(engine_host.socket, tmp_path, lambda _: None)
+    stage = Stage.at(engine_host.socket, tmp_path / AWKWARD, lambda _: None)
     try:
         yield stage
     finally:
@@ -139,7 +140,7 @@ def test_down_leaves_nothing_behind(stage: Stage, engine_host: EngineHost, tmp_p
     assert not engine_host.api("GET", "/volumes", params=LABELLED)["Volumes"]
     assert {image["Id"] for image in engine_host.api("GET", "/images/json")} == images
     assert stage.registry_address() is None
-    assert not (tmp_path / "demo").exists()
+    assert not (tmp_path / AWKWARD / "demo").exists()
 
 
 def test_images_are_the_same_to_the_byte_on_every_run(stage: Stage, engine_host: EngineHost) -> None:

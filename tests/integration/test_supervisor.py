@@ -133,6 +133,20 @@ def test_a_taken_port_is_refused_before_anything_starts(data: Path) -> None:
             assert slipway.all_pids() == []
 
 
+def test_a_setting_that_cannot_be_is_refused_in_one_line_before_anything_starts(data: Path) -> None:
+    with Supervised(data, setting="DD_LOG_LEVEL=loud") as slipway:
+        assert slipway.process.wait(20) == 1
+        assert slipway.told() == "slipway: DD_LOG_LEVEL must be one of trace, debug, info, warn, error, not 'loud'\n"
+        assert slipway.all_pids() == []
+
+
+def test_a_data_directory_that_cannot_be_made_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    with Supervised(tmp_path / "data") as slipway:
+        assert slipway.process.wait(20) == 1
+        assert slipway.told() == f"slipway: cannot use the data directory {slipway.data}: File exists\n"
+
+
 def test_a_second_supervisor_on_the_same_data_is_refused(data: Path) -> None:
     with Supervised(data).until_ready() as first, Supervised(data) as second:
         assert second.process.wait(20) == 1

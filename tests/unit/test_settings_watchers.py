@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from chalicelib.config import BadSetting, Settings, load
 from chalicelib.settings_watchers import WatcherSettings
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def settings(**variables: str) -> Settings:
@@ -20,6 +24,20 @@ def watcher(**variables: str) -> WatcherSettings:
     found = settings(**{f"DD_WATCHER_NAS_{name}": value for name, value in variables.items()})
     assert found.problems == ()
     return found.watchers[0]
+
+
+def test_time_zones_are_known_where_the_system_has_no_database_of_them() -> None:
+    pins = (ROOT / "local_runtime/requirements.txt").read_text().splitlines()
+    assert [pin for pin in pins if pin.startswith("tzdata==") and ";" not in pin]
+    asked = "from chalicelib.config import load; print(load().watchers[0].window_zone)"
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONTZPATH": "",
+        "DD_WATCHER_NAS_HOST": "nas.example",
+        "DD_WATCHER_NAS_MAINTENANCE_WINDOW_TZ": "Europe/Berlin",
+    }
+    told = subprocess.run([sys.executable, "-c", asked], env=environment, capture_output=True, text=True, timeout=60)
+    assert told.stdout == "Europe/Berlin\n", told.stderr
 
 
 def test_several_watchers_and_a_bad_one_among_them() -> None:

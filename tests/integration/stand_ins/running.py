@@ -16,14 +16,15 @@ PATIENCE = 20.0
 
 
 class Supervised:
-    """One supervisor process; `ways` are STAND_IN_* settings by program (`store="dies"`)."""
+    """One supervisor process; `ways` are STAND_IN_* settings by program (`store="dies"`), `setting` is NAME=VALUE."""
 
-    def __init__(self, data: Path, port: int | None = None, **ways: str) -> None:
+    def __init__(self, data: Path, port: int | None = None, setting: str = "", **ways: str) -> None:
         self.data = data
         self.port = port or free_port()
         self.output = data.with_suffix(".output")
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "DD_"))}
         environment |= {"PYTHONPATH": str(ROOT), "DD_LOCAL_WATCHER": "false"}
+        environment |= dict([setting.split("=", 1)]) if setting else {}
         environment |= {f"STAND_IN_{name.upper()}": way for name, way in ways.items()}
         command = [sys.executable, "-P", "-m", "tests.integration.stand_ins.supervised"]
         with self.output.open("ab") as output:
