@@ -57,7 +57,7 @@ def get_command(request: Request, services: Services) -> object:
 
 def _still_running(orders: Ordering, commands: Sequence[Command]) -> Response | None:
     """Nothing once all have ended well, else a 202 with the first that has not. Raises what one failed with."""
-    ended = [orders.wait(command) for command in commands]
+    ended = orders.wait_all(commands)
     for command in ended:
         result(command)
     running = next((command for command in ended if not command.ended), None)

@@ -78,7 +78,7 @@ def _watched(
 ) -> object:
     """Order checks, wait for them, and say how many containers were checked."""
     try:
-        ended = [result(orders.wait(command)) for command in order()]
+        ended = [result(command) for command in orders.wait_all(order())]
     except SlipwayError as error:
         hear.note(services.audit, services.clock, action, subjects, str(error))
         raise

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.domain.agent import Agent
@@ -57,12 +57,21 @@ class Ordering:
         )
 
     def wait(self, command: Command) -> Command:
-        """The command as it stands when it has ended, or when patience has.
+        """The command as it stands when it has ended, or when patience has."""
+        (ended,) = self.wait_all([command])
+        return ended
 
-        While nobody has claimed it the executor is woken again: a message may have gone to one that has died.
+    def wait_all(self, commands: Iterable[Command]) -> list[Command]:
+        """Each of them as it stands when it has ended, or when patience has: one patience for all of them together.
+
+        While nobody has claimed the awaited one its executor is woken again: a message may have gone to one that has
+        died.
         """
+        until = self.clock.now() + self.patience
+        return [self._wait(command, until) for command in commands]
+
+    def _wait(self, command: Command, until: datetime) -> Command:
         woken = self.clock.now()
-        until = woken + self.patience
         pause = _FIRST_PAUSE
         while True:
             current = self.commands.get(command.agent, command.id) or command

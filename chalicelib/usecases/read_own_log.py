@@ -17,9 +17,8 @@ def read_own_log(
     """The kept entries of all; executors' components begin with their agent's name. Who does not answer is left out."""
     found = list(own)
     commands = [ordering.order(agent.name, CommandKind.LOG_ENTRIES, {}) for agent in ordering.connected()]
-    for command in commands:
-        ended = ordering.wait(command)
-        if ended.state is CommandState.DONE:
-            entries = (unpack(stored) for stored in ended.result["entries"])
+    for command in ordering.wait_all(commands):
+        if command.state is CommandState.DONE:
+            entries = (unpack(stored) for stored in command.result["entries"])
             found += [replace(entry, component=f"{command.agent}.{entry.component}") for entry in entries]
     return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from chalicelib.domain.command import LEASE, CommandKind
+from chalicelib.domain.command import LEASE, CommandKind, CommandState
 from chalicelib.usecases.order import Ordering
 from tests.fakes.queue import FakeQueue
 from tests.fakes.services import StillClock
@@ -69,3 +69,23 @@ def test_patience_ends_the_wait_of_an_order_that_does_not_end() -> None:
     command = asking.ordering.wait(asking.ordering.order("local", CommandKind.WATCH, {}))
     assert not command.ended
     assert asking.clock.now() - begun == timedelta(seconds=10)
+
+
+def test_several_orders_that_do_not_end_take_no_more_patience_than_one() -> None:
+    asking = Asking()
+    begun = asking.clock.now()
+    agents = ("attic", "cellar", "local")
+    waited = asking.ordering.wait_all([asking.ordering.order(agent, CommandKind.WATCH, {}) for agent in agents])
+    assert [command.agent for command in waited] == [*agents]
+    assert not any(command.ended for command in waited)
+    assert asking.clock.now() - begun == timedelta(seconds=10)
+
+
+def test_an_order_that_has_ended_is_found_though_another_used_the_patience_up() -> None:
+    asking = Asking()
+    stuck, done = (asking.ordering.order(agent, CommandKind.WATCH, {}) for agent in ("attic", "local"))
+    now = asking.clock.now()
+    claimed = asking.commands.claim("local", done.id, "somebody", now, now + LEASE)
+    assert claimed is not None
+    asking.commands.finish(replace(claimed, state=CommandState.DONE, ended_at=now))
+    assert [command.ended for command in asking.ordering.wait_all([stuck, done])] == [False, True]
