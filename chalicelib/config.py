@@ -43,7 +43,7 @@ class ForgeSettings:
     kind: str
     url: str
     api: str | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,17 @@ class Settings:
     region: str = "us-east-1"
     dynamodb_url: str | None = None
     sqs_url: str | None = None
-    access_key: tuple[str, str] | None = None
+    access_key: tuple[str, str] | None = field(default=None, repr=False)
     """Id and secret for the store, and for a queue at the same address; absent means botocore's own chain."""
-    queue_key: tuple[str, str] | None = None
+    queue_key: tuple[str, str] | None = field(default=None, repr=False)
     """The same for a queue that is elsewhere."""
     table_prefix: str = "slipway-"
     queue_prefix: str = "slipway-"
     create_tables: bool = False
     log_level: str = "info"
     anonymous: bool = False
-    basic_users: Mapping[str, str] = field(default_factory=dict)
-    session_secret: str | None = None
+    basic_users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    session_secret: str | None = field(default=None, repr=False)
     features: frozenset[str] = frozenset({"containeractions", "delete"})
     compat_wud: bool = True
     trust_proxy: bool = False
@@ -87,7 +87,7 @@ class Settings:
     lockout_duration_ms: int = 900_000
     oidc: tuple[OidcSettings, ...] = ()
     metrics_auth: bool = True
-    metrics_token: str | None = None
+    metrics_token: str | None = field(default=None, repr=False)
     public_url: str | None = None
     command_wait_seconds: float = 300.0
     operations_kept: int = 50
@@ -106,9 +106,9 @@ class Settings:
     watchers: tuple[WatcherSettings, ...] = (WatcherSettings("local"),)
     docker_actions: tuple[DockerActionSettings, ...] = (DockerActionSettings("local"),)
     triggers: TriggerSettings = field(default_factory=TriggerSettings)
-    registries: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    registries: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict, repr=False)
     forges: tuple[ForgeSettings, ...] = ()
-    github_token: str | None = None
+    github_token: str | None = field(default=None, repr=False)
     security: SecuritySettings = field(default_factory=SecuritySettings)
     hooks: HookRules = field(default_factory=HookRules)
     problems: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chalicelib.settings_reader import BadSetting, Reader, components
 
@@ -16,7 +16,7 @@ class OidcSettings:
 
     name: str
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
     discovery: str
     redirect: bool = False
     logout_url: str | None = None
@@ -34,7 +34,7 @@ def _provider(reader: Reader, name: str, prefix: str) -> OidcSettings:
     if not client_id or not secret or not discovery:
         raise BadSetting(f"{prefix}CLIENTID, {prefix}CLIENTSECRET and {prefix}DISCOVERY must all be set")
     if not re.match(r"https://|http://(localhost|127\.0\.0\.1)[:/]", discovery):
-        raise BadSetting(f"{prefix}DISCOVERY must be an https:// address, not {discovery}")
+        raise BadSetting(f"{prefix}DISCOVERY must be an https:// address")
     return OidcSettings(
         name=name,
         client_id=client_id,

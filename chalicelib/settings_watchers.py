@@ -27,7 +27,7 @@ class WatcherSettings:
     """One Docker engine to watch: how to reach it and when to look."""
 
     name: str
-    base_url: str = "unix:///var/run/docker.sock"
+    base_url: str = field(default="unix:///var/run/docker.sock", repr=False)
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
@@ -204,7 +204,7 @@ def _ssh_obstacle(url: str, prefix: str) -> str | None:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        return f"{prefix}HOST: {url} has no port that can be meant."
+        return f"{prefix}HOST has no port that can be meant."
     if parts.password is not None:
         return f"{prefix}HOST: no password is sent over ssh. Let a key in, and name it with {prefix}SSH_KEYFILE."
     if not _SSH_WORD.fullmatch(host) or not _SSH_WORD.fullmatch(parts.username or "root") or ":" in parts.path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from chalicelib.domain.environment import without_user_info
 from chalicelib.ports.services import Services
 from chalicelib.wire import json
 from handlers.http import HTML, Request, Response
@@ -43,7 +44,7 @@ def store(_request: Request, services: Services) -> object:
     """Where things are kept: DynamoDB's address, and what its tables' names begin with."""
     settings = services.settings
     address = settings.dynamodb_url or f"https://dynamodb.{settings.region}.amazonaws.com"
-    return {"configuration": {"path": address, "file": settings.table_prefix}}
+    return {"configuration": {"path": without_user_info(address), "file": settings.table_prefix}}
 
 
 def log(_request: Request, services: Services) -> object:

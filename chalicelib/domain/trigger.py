@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chalicelib.domain.container import LOCAL_AGENT
+from chalicelib.domain.environment import without_secrets
 from chalicelib.domain.threshold import THRESHOLDS
 from chalicelib.domain.trigger_options import secrets
 
@@ -22,7 +23,7 @@ _SECRET = re.compile(
 _SECRET_URL_TYPES = frozenset(
     {"slack", "discord", "teams", "googlechat", "mattermost", "rocketchat", "ifttt", "apprise", "http", "command"}
 )
-_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s]+@", re.IGNORECASE)
+_COMMAND_LINE = ("command", "cmd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,13 @@ def _masked(name: str, value: Any, kind: str) -> Any:
         return value
     if _SECRET.search(name) or (kind.lower() in _SECRET_URL_TYPES and name.lower() in ("url", "urls")):
         return MASK
-    return _USER_INFO.sub(rf"\g<scheme>{MASK}@", value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if (kind.lower(), name) == _COMMAND_LINE:
+        # Which program it is may be seen; among its arguments anything may be a secret.
+        program, *arguments = value.split(maxsplit=1) or [value]
+        return f"{without_secrets(program)} {MASK}" if arguments else without_secrets(program)
+    return without_secrets(value)
 
 
 def _references(text: str | None) -> list[tuple[str, str]]:

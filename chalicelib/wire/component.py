@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,18 +16,22 @@ Json = dict[str, Any]
 
 def write(component: Component) -> Json:
     """A component with its settings, its secrets masked."""
-    settings = masked(Trigger(component.type, component.name, configuration=component.configuration))
     body: Json = {
         "id": component.id,
         "type": component.type,
         "name": component.name,
-        "configuration": dict(settings),
+        "configuration": _masked(component, component.configuration),
     }
     if component.agent:
         body["agent"] = component.agent
     if component.metadata:
-        body["metadata"] = dict(component.metadata)
+        # What keeps a watcher from its engine may quote the engine's address.
+        body["metadata"] = _masked(component, component.metadata)
     return body
+
+
+def _masked(component: Component, facts: Mapping[str, Any]) -> Json:
+    return dict(masked(Trigger(component.type, component.name, configuration=facts)))
 
 
 def write_agent(agent: Agent, counts: dict[str, int], now: datetime) -> Json:

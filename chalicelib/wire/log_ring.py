@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from chalicelib.domain.environment import without_secrets
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.log_entry import KEPT as KEPT
 from chalicelib.domain.log_entry import EntryQuery, LogEntry, level_of
@@ -36,9 +37,9 @@ class LogRing(logging.Handler):
         self._told = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep one line, without its traceback: that stays in the log itself."""
+        """Keep one line, without passwords it may quote and without its traceback: that stays in the log itself."""
         level = next(word for least, word in _LEVELS if record.levelno >= least)
-        message = record.getMessage()[:LONGEST_MESSAGE]
+        message = without_secrets(record.getMessage())[:LONGEST_MESSAGE]
         at = datetime.fromtimestamp(record.created, UTC)
         self._kept.append(LogEntry(at, level, component(record.name), message, self._source, next(self._numbers)))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.domain.environment import is_sensitive
+from chalicelib.domain.environment import is_sensitive, without_user_info
 from local_runtime.engine.image_defaults import PLAIN
 from local_runtime.engine.replica import Replica
 
@@ -66,4 +66,6 @@ def _environment(own: list[str] | None, inherited: list[str] | None) -> Iterator
 
 def _shown(path: str, value: Any) -> Any:
     kind, _, name = path.partition(".")
-    return MASK if kind == "Env" and value is not _ABSENT and is_sensitive(name) else value
+    if kind != "Env" or value is _ABSENT:
+        return value
+    return MASK if is_sensitive(name) else without_user_info(str(value))

@@ -42,6 +42,7 @@ _PATHS: Mapping[str, Mapping[str, str]] = {
     "runContainerTriggerOfAgentUnversioned": {"id": FAR.id},
     "cancelOperation": {"id": OPEN},
     "getUpdateOperation": {"operationId": "op-0"},
+    "dropNotice": {"noticeId": "b" * 40},
     "changeNotificationRule": {"ruleId": "agent-disconnect"},
 }
 _BODIES: Mapping[str, object] = {
@@ -67,7 +68,7 @@ def ids(route: Route) -> dict[str, str]:
     noun = next((one for one in _NAMES if one in route.path), "")
     kind, name = _NAMES.get(noun, ("ntfy", "one"))
     filled: dict[str, str] = {"id": WEB.id, "type": kind, "name": name, "agent": "local", "commandId": COMMAND}
-    filled |= {"noticeId": NOTICE, "containerName": "web"}
+    filled |= {"noticeId": NOTICE, "containerName": "web", "operationId": OPEN}
     if route.path.endswith("{agent}"):
         filled["agent"] = "nas"
     filled |= _PATHS.get(route.operation_id, {})
@@ -88,12 +89,12 @@ def headers(route: Route) -> dict[str, str]:
     return found
 
 
-def ask(api: Api, route: Route) -> Answer:
-    """Make the request of that operation."""
+def ask(api: Api, route: Route, **more: str) -> Answer:
+    """Make the request of that operation, with `more` headers."""
     if route.operation_id in _BEFORE:
         api.call("POST", f"/api/v1/containers/{WEB.id}/scan")
     body = _BODIES.get(route.operation_id)
-    return api.call(route.method, target(route), body, **headers(route))
+    return api.call(route.method, target(route), body, **{**headers(route), **more})
 
 
 def shown(route: Route) -> bool:

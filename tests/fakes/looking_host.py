@@ -14,6 +14,7 @@ from chalicelib.domain.log import LogLine, LogQuery
 from chalicelib.domain.security import SbomReport, Scan, ScanReport, subject_key
 from chalicelib.domain.stats import Sample
 from chalicelib.domain.vulnerability import Vulnerability, summarise
+from chalicelib.wire.log_line import kept_entries
 from local_runtime.executor.observing.logs import text
 from tests.builders.containers import NOW
 from tests.fakes.host import FakeHost
@@ -39,6 +40,7 @@ class LookingHost(FakeHost):
             CommandKind.SCAN: self._scan,
             CommandKind.SBOM: self._sbom,
             CommandKind.SAMPLE: self._sample,
+            CommandKind.LOG_ENTRIES: lambda _: {"entries": kept_entries(100)},
         }
         return {**super()._kinds, **looking}
 

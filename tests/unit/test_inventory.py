@@ -149,11 +149,13 @@ def test_mounts_are_told_by_volume_or_folder() -> None:
 
 
 def test_secrets_are_not_even_read() -> None:
-    found = described(inspected(Config={"Env": ["TZ=Europe/Berlin", "DB_PASSWORD=s3cret=x", "EMPTY"]}))
+    url = "DATABASE_URL=postgres://app:s3cret@db/app"
+    found = described(inspected(Config={"Env": ["TZ=Europe/Berlin", "DB_PASSWORD=s3cret=x", "EMPTY", url]}))
     assert found.details.env == (
         EnvEntry("TZ", "Europe/Berlin", False),
         EnvEntry("DB_PASSWORD", "***", True),
         EnvEntry("EMPTY", "", False),
+        EnvEntry("DATABASE_URL", "postgres://***@db/app", False),
     )
 
 

@@ -36,6 +36,14 @@ def test_the_newest_lines_are_kept_without_tracebacks() -> None:
     assert len({(one.source, one.number) for one in kept}) == wire.KEPT
 
 
+def test_a_line_that_quotes_a_password_is_kept_without_it() -> None:
+    ring = wire.LogRing()
+    log = logging.Logger("library")
+    log.addHandler(ring)
+    log.warning("retrying %s with %s", "https://ada:s3cret@hub.test/v2/", "TOKEN=s3cret")
+    assert [one.message for one in ring.entries()] == ["retrying https://***@hub.test/v2/ with TOKEN=***"]
+
+
 def test_entries_are_chosen_by_level_component_time_and_number() -> None:
     entries = [entry(3, "error"), entry(1, "debug"), entry(2, "warn", "executor.worker"), entry(4, "info", "executors")]
 

@@ -70,6 +70,7 @@ def test_google_takes_a_service_account(kind: str) -> None:
         ("hub", {"auth": base64.b64encode(b"no colon").decode()}),
         ("harbor", {"login": "ada", "password": "s"}),
         ("custom", {"url": "ftp://x.example"}),
+        ("custom", {"url": "https://ada:s3cret@x.example"}),
         ("quay", {"token": "s"}),
         ("gcr", {"privatekey": "s"}),
         ("acr", {"clientsecret": "s"}),
@@ -82,6 +83,7 @@ def test_a_registry_configured_wrongly_is_left_out_and_the_others_stay(
     assert f"{kind}.own" not in [instance.id for instance in found]
     assert "ghcr.fine" in [instance.id for instance in found]
     assert f"'{kind}.own' is left out" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 def test_a_provider_nobody_knows_is_left_out(caplog: pytest.LogCaptureFixture) -> None:

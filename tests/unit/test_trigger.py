@@ -70,6 +70,20 @@ def test_secrets_are_masked_at_any_depth_and_in_lists() -> None:
 def test_a_password_inside_a_url_is_masked_alone() -> None:
     for password in ("s3cret", "s3@cret"):
         assert seen("ntfy", url=f"https://ada:{password}@ntfy.sh/x") == {"url": f"https://{MASK}@ntfy.sh/x"}
+    assert seen("gotify", url="https://gotify.test/?token=s3cret") == {"url": f"https://gotify.test/?token={MASK}"}
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("/usr/local/bin/notify.sh", "/usr/local/bin/notify.sh"),
+        ("curl -H 'X-Key: s3cret' https://hooks.test/s3cret", f"curl {MASK}"),
+        ("API_TOKEN=s3cret notify.sh", f"API_TOKEN={MASK} {MASK}"),
+        (" ", " "),
+    ],
+)
+def test_of_a_command_only_the_program_is_shown(command: str, shown: str) -> None:
+    assert seen("command", cmd=command) == {"cmd": shown}
 
 
 @given(st.recursive(st.none() | st.text(max_size=5) | st.integers(), lambda inner: st.lists(inner, max_size=3)))

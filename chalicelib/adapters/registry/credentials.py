@@ -120,6 +120,8 @@ def _root(url: str) -> str:
     parts = urlsplit(url if "://" in url else f"https://{url}")
     if not url or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("its URL is missing or is not a web address")
+    if "@" in parts.netloc:
+        raise ValueError("its URL holds a user or a password; these are settings of their own")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix('/v2')}"
 
 

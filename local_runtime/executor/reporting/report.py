@@ -12,6 +12,7 @@ from typing import Any
 
 from chalicelib.bootstrap import Services
 from chalicelib.domain.agent import HEARTBEAT, Agent
+from chalicelib.domain.environment import without_user_info
 from chalicelib.domain.errors import SlipwayError
 from chalicelib.domain.trigger import masked
 from local_runtime.executor.pulse import Pulse
@@ -135,7 +136,7 @@ class Report:
 def _watcher(watcher: Watcher) -> dict[str, Any]:
     settings = watcher.settings
     facts: dict[str, Any] = {
-        "engine": settings.base_url,
+        "engine": without_user_info(settings.base_url),
         "cron": settings.cron,
         "jitter": settings.jitter_ms,
         "watchbydefault": settings.watch_by_default,
@@ -149,5 +150,5 @@ def _watcher(watcher: Watcher) -> dict[str, Any]:
     if settings.image_sets:
         facts["imgset"] = {one.name: {"image": one.image, **one.wishes} for one in settings.image_sets}
     if watcher.problem is not None:
-        facts["error"] = watcher.problem
+        facts["error"] = without_user_info(watcher.problem)
     return facts

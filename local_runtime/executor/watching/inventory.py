@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib.domain import labels as label_rules
 from chalicelib.domain.candidate import Transform, read_tag, watches_digest
 from chalicelib.domain.container import Container, Details, Digest, EnvEntry, Identity, Image, Platform, Wishes
-from chalicelib.domain.environment import is_sensitive
+from chalicelib.domain.environment import is_sensitive, without_user_info
 from chalicelib.domain.gate import STANDARD, GateRules, judged, same_offer
 from chalicelib.domain.image_set import ImageSet, best_fit, with_defaults
 from chalicelib.domain.reference import Reference, choose_reference, own_digest
@@ -188,7 +188,7 @@ def _volume(mount: Document) -> str:
 def _env(entry: str) -> EnvEntry:
     """What is secret is not even read: it would differ from what is stored, which is without it, at every look."""
     key, _, value = entry.partition("=")
-    return EnvEntry(key, MASK, True) if is_sensitive(key) else EnvEntry(key, value, False)
+    return EnvEntry(key, MASK, True) if is_sensitive(key) else EnvEntry(key, without_user_info(value), False)
 
 
 def moment(text: str | None) -> datetime | None:
