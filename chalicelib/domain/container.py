@@ -172,6 +172,8 @@ class Container:
     health: str | None = None
     wishes: Wishes = field(default_factory=Wishes)
     labels: Mapping[str, str] = field(default_factory=dict)
+    inherited_labels: tuple[str, ...] = ()
+    """The names of those labels for Slipway that came with its image."""
     watcher_policy: Policy = NO_POLICY
     """What its watcher's settings say about updates; its labels and the operator may say otherwise."""
     details: Details = field(default_factory=Details)
@@ -192,3 +194,8 @@ class Container:
     def name(self) -> str:
         """The container's name, without the engine's leading slash."""
         return self.identity.name
+
+    @property
+    def own_labels(self) -> Mapping[str, str]:
+        """Its labels without what its image asks of Slipway: that is no word of its operator's."""
+        return {name: value for name, value in self.labels.items() if name not in self.inherited_labels}

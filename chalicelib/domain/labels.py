@@ -17,6 +17,7 @@ COMPOSE_PROJECT = "com.docker.compose.project"
 STACK = "com.docker.stack.namespace"
 SWARM_SERVICE = "com.docker.swarm.service.id"
 
+_OURS = ("dd.", "wud.")
 _DAYS = re.compile(r"^[0-9]{1,3}$")
 _RECREATED = re.compile(r"^[0-9a-f]{12}_(?P<name>.+)$")
 
@@ -30,6 +31,11 @@ def flag(labels: Mapping[str, str], name: str) -> bool | None:
     """`true` in any case is true, everything else false, absent is no wish."""
     value = label(labels, name)
     return None if value is None else value.strip().lower() == "true"
+
+
+def inherited(labels: Mapping[str, str], of_image: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of our own labels that say what the image says: they are its maker's word, not the operator's."""
+    return tuple(name for name in sorted(labels) if name.startswith(_OURS) and of_image.get(name) == labels[name])
 
 
 def wishes(labels: Mapping[str, str], path: str = "") -> Wishes:

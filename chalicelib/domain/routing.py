@@ -16,6 +16,15 @@ def routing_labels(container: Container) -> Mapping[str, str]:
     return with_image_set(container.labels, container.wishes.trigger_include, container.wishes.trigger_exclude)
 
 
+def own_routing_labels(container: Container) -> Mapping[str, str]:
+    """The same by its operator's word alone, for what is done to it unasked: its image cannot ask for that."""
+    asked_by_image = {name.partition(".")[2] for name in container.inherited_labels}
+    wishes = container.wishes
+    include = None if "trigger.include" in asked_by_image else wishes.trigger_include
+    exclude = None if "trigger.exclude" in asked_by_image else wishes.trigger_exclude
+    return with_image_set(container.own_labels, include, exclude)
+
+
 def with_image_set(labels: Mapping[str, str], include: str | None, exclude: str | None) -> Mapping[str, str]:
     """Labels, with what else was said of the container's triggers where they say nothing."""
     said = {"dd.trigger.include": include, "dd.trigger.exclude": exclude}

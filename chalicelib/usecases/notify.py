@@ -12,7 +12,7 @@ from chalicelib.domain.labels import policy as label_policy
 from chalicelib.domain.notice import FAREWELL, GATHERING, Cycle, Event, Notice, Rules, key_of, mark_of
 from chalicelib.domain.operation import Operation, Phase
 from chalicelib.domain.policy import Layers, Policy
-from chalicelib.domain.routing import automatic, is_action, passes, routing_labels, served
+from chalicelib.domain.routing import automatic, is_action, own_routing_labels, passes, routing_labels, served
 from chalicelib.domain.standing import standing
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.clock import Clock
@@ -180,8 +180,9 @@ class Notify:
     def _telling(self, container: Container | None, event: Event) -> list[Trigger]:
         """The triggers that tell of this container by themselves; an update is news to commands too."""
         labels = routing_labels(container) if container is not None else {}
+        own = own_routing_labels(container) if container is not None else {}
         ours = [one for one in self.triggers if self._hears(one, event)]
-        return [one for one in served(ours, labels) if automatic(one, labels)]
+        return [one for one in served(ours, labels) if automatic(one, own if is_action(one) else labels)]
 
     def _hears(self, trigger: Trigger, event: Event) -> bool:
         if is_action(trigger):

@@ -8,7 +8,7 @@ from chalicelib.domain.attempts import tried
 from chalicelib.domain.compose_routing import by_precedence
 from chalicelib.domain.container import Container
 from chalicelib.domain.errors import Conflict, Failed, Invalid, NotFound
-from chalicelib.domain.routing import automatic, passes, routing_labels, served
+from chalicelib.domain.routing import automatic, own_routing_labels, passes, served
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.stores import FleetReader, OperationStore
 from chalicelib.usecases.order import Ordering
@@ -45,7 +45,7 @@ def acting(container: Container, triggers: Sequence[Trigger]) -> Trigger | None:
     """The docker trigger that updates this container without being asked."""
     if container.candidate is None:
         return None
-    labels = routing_labels(container)
+    labels = own_routing_labels(container)
     docker = by_precedence((one for one in triggers if one.type in DOCKER_TYPES), labels)
     able = [one for one in served(docker, labels) if automatic(one, labels)]
     return next((one for one in able if passes(one, container.update)), None)

@@ -110,6 +110,7 @@ def facts(container: Container) -> Json:
             "sev": container.security.severe or None,
             "block": container.security.blocked,
             "was": list(container.former_ids) or None,
+            "inh": list(container.inherited_labels) or None,
             "lp": policy.write(label_rules.policy(container.labels)) or None,
             "wp": policy.write(container.watcher_policy) or None,
         }
@@ -159,6 +160,7 @@ def read_container(identity: Identity, stored: Json, body: Mapping[str, Any]) ->
         health=body.get("health"),
         wishes=Wishes(**wishes),
         labels=body.get("labels", {}),
+        inherited_labels=tuple(stored.get("inh", ())),
         watcher_policy=policy.read_optional(stored.get("wp")),
         details=_read_details(body.get("details", {})),
         image=_read_image(body["image"], stored.get("ref", "")),

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.domain.attempts import tried
 from chalicelib.domain.container import Container
+from chalicelib.domain.labels import wishes
 from chalicelib.domain.operation import CANCELLED, RECREATION, ROLLBACK, Operation, Phase
 from chalicelib.domain.policy import NO_POLICY, Policy
 from chalicelib.domain.trigger import Trigger
@@ -89,6 +90,23 @@ def test_a_dry_run_is_repeated_no_sooner_than_a_failure() -> None:
 
 def test_other_operations_are_no_failures_of_the_candidate() -> None:
     assert not known(past(Phase.SUCCEEDED), past(Phase.PREPARE), past(Phase.ROLLED_BACK, kind=RECREATION))
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ({}, {"action_include": "docker.local"}),
+        ({}, {"trigger_include": "docker.local"}),
+        ({"auto": "onauto"}, {"action_auto": "true"}),
+        ({"auto": "true", "threshold": "patch"}, {"action_include": "docker.local:all"}),
+    ],
+)
+def test_an_image_cannot_ask_to_be_updated_by_itself(options: dict[str, str], asked: dict[str, str]) -> None:
+    by_operator = labelled(**asked)
+    by_operator = replace(by_operator, wishes=wishes(by_operator.labels))
+    assert acting(by_operator, docker(**options)) is not None
+    by_image = replace(by_operator, inherited_labels=tuple(by_operator.labels))
+    assert acting(by_image, docker(**options)) is None
 
 
 def test_an_image_set_may_name_the_trigger() -> None:

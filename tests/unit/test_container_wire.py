@@ -101,6 +101,7 @@ def containers(draw: st.DrawFn) -> Container:
         health=draw(st.sampled_from([None, "healthy", "starting"])),
         wishes=draw(WISHES),
         labels=draw(st.dictionaries(WORD, WORD, max_size=3)),
+        inherited_labels=tuple(draw(st.lists(WORD, max_size=2))),
         watcher_policy=draw(WATCHER_POLICIES),
         details=Details(
             ports=tuple(draw(st.lists(WORD, max_size=2))),

@@ -10,6 +10,9 @@ import pytest
 
 from chalicelib.domain.candidate import unchanged
 from chalicelib.domain.container import Candidate, Container, EnvEntry, Identity, Result, UpdateKind
+from chalicelib.domain.gate import STANDARD, applies
+from chalicelib.domain.security import Scan, Security
+from chalicelib.domain.vulnerability import Summary
 from chalicelib.ports.registry import RegistryName
 from local_runtime.executor.watching.inventory import describe, runtime_facts, with_findings
 
@@ -186,3 +189,25 @@ def test_a_slow_check_says_nothing_of_an_image_that_came_meanwhile() -> None:
     checked = replace(described(), **FOUND)
     moved = described(inspected("registry.test/app:1.3.0"), image(Id="sha256:" + "2" * 64))
     assert with_findings(moved, checked).candidate is None
+
+
+def test_what_an_image_asks_of_slipway_is_told_from_its_operators_words() -> None:
+    """An image must not switch off the gate before its own updates, nor have them done unasked."""
+    by_image = {"dd.security.gate": "off", "dd.action.auto": "true", "dd.watch": "true", "maker": "x"}
+    by_operator = {"dd.watch": "false", "dd.tag.include": "^1"}
+    found = described(inspected(Config={"Labels": by_image | by_operator}), image(Config={"Labels": by_image}))
+    assert found.labels == by_image | by_operator
+    assert found.own_labels == {"maker": "x"} | by_operator
+    assert not applies(STANDARD, {"dd.security.gate": "off"})
+    assert applies(STANDARD, found.own_labels)
+
+
+def test_a_gate_that_the_image_switches_off_still_blocks_what_is_unsafe() -> None:
+    labels = {"dd.security.gate": "off"}
+    document = inspected(Config={"Labels": labels})
+    at = datetime(2026, 11, 23, tzinfo=UTC)
+    scan = Scan("trivy", "registry.test/app:1.3.0", DIGEST, at, ("CRITICAL",), Summary(critical=1))
+    unsafe = Security(update_scan=scan)
+    for its_image, blocked in ((image(), False), (image(Config={"Labels": labels}), True)):
+        now = replace(described(document, its_image), security=unsafe)
+        assert (with_findings(now, now).security.blocked is not None) is blocked

@@ -52,7 +52,7 @@ class Gatekeeper:
         instruments = self.assessor.instruments
         if container is None or (instruments.scanner is None and instruments.verifier is None):
             return
-        if not applies(rules, container.labels):
+        if not applies(rules, container.own_labels):
             return
         reason = self._judge(container, Reference.parse(reference), image)
         if reason is None:
@@ -77,7 +77,7 @@ class Gatekeeper:
 
         def amended(now: Container) -> Container:
             found = replace(now.security, update_scan=scan, update_signature=signature)
-            return replace(now, security=judged(rules, now.labels, found))
+            return replace(now, security=judged(rules, now.own_labels, found))
 
         kept = self.amend(container.identity, amended)
         if kept is not None:

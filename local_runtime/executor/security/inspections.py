@@ -159,7 +159,7 @@ class Inspections:
             security = change(now.security)
             if not same_offer(container.candidate, now.candidate):
                 security = security.without_candidate()
-            return replace(now, security=judged(self._settings.gate, now.labels, security))
+            return replace(now, security=judged(self._settings.gate, now.own_labels, security))
 
         kept = self._watchers[container.identity.watcher].amend(container.identity, amended)
         if kept is None:

@@ -58,6 +58,7 @@ def describe(
         health=health(state),
         wishes=wishes,
         labels=labels,
+        inherited_labels=label_rules.inherited(labels, (image.get("Config") or {}).get("Labels") or {}),
         details=details(inspect),
         image=_image(reference, image, wishes, name_of, transform(wishes.transform_tags), version),
     )
@@ -100,7 +101,7 @@ def with_findings(now: Container, checked: Container, gate: GateRules = STANDARD
         found,
         former_ids=now.former_ids,
         applied_at=now.applied_at,
-        security=judged(gate, now.labels, security),
+        security=judged(gate, now.own_labels, security),
     )
 
 
