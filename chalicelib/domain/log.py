@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 STDOUT, STDERR = "stdout", "stderr"
 MOST_LINES = 10_000
 """The longest tail that is given."""
+EVERY_LINE = 2**31 - 1
+"""A tail that is the whole log: of ours alone, nobody may ask for it."""
 MOST_BYTES = 16 * 1024 * 1024
 """The largest log that is given in one piece."""
 

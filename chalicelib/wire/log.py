@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from chalicelib.domain.log import MOST_LINES, STDOUT, LogLine, LogQuery
 from chalicelib.wire import json, moment
@@ -13,7 +13,10 @@ from chalicelib.wire.query import Query, first, flag, number
 DOWNLOAD_TAIL = 1000
 STREAM_TAIL = 100
 
-_SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
+_SECONDS = re.compile(r"\d{1,20}(\.\d{1,9})?", re.ASCII)
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MOST_SECONDS = 253_000_000_000
+"""In the year 9987. What comes later, such as milliseconds, is as far away: nothing is logged after it."""
 _HEADS = {stream: b'{"type":"%s","ts":' % stream.encode() for stream in ("stdout", "stderr")}
 
 
@@ -35,11 +38,12 @@ def since(text: str | None) -> datetime | None:
     text = (text or "").strip()
     try:
         if _SECONDS.fullmatch(text):
-            return datetime.fromtimestamp(float(text), UTC) if float(text) else None
-        found = moment.read(text)
-    except (ValueError, OverflowError, OSError):
+            return _EPOCH + timedelta(seconds=min(float(text), _MOST_SECONDS)) if float(text) else None
+        # The `+` of a zone stands for a space in a query, unless it was encoded.
+        found = moment.read(text.replace(" ", "+") if "T" in text else text)
+    except (ValueError, OverflowError):
         return None
-    return found if found.timestamp() > 0 else None
+    return found if found > _EPOCH else None
 
 
 def frames(lines: Iterable[LogLine]) -> bytes:

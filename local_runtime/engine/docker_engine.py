@@ -34,7 +34,7 @@ from local_runtime.engine.client import Authorization, Client, Tls, connect, tra
 from local_runtime.engine.event_stream import DockerEventStream
 from local_runtime.engine.frames import Frames, Terminal
 from local_runtime.engine.lines import LineTooLong, json_lines
-from local_runtime.engine.log_stream import DockerLogStream, EmptyLogStream
+from local_runtime.engine.log_stream import DockerLogStream, EmptyLogStream, asked_of
 from local_runtime.engine.samples import reading
 from local_runtime.engine.token import Token
 from local_runtime.engine.tunnel import Ssh, Tunnel
@@ -214,21 +214,12 @@ class DockerEngine:
         if query.nothing:
             return EmptyLogStream(())
         terminal = bool(self.inspect(container)["Config"].get("Tty"))
-        asked = {
-            "stdout": int(query.stdout),
-            "stderr": int(query.stderr),
-            "follow": int(query.follow),
-            "tail": str(query.tail),
-            "timestamps": 1,
-        }
-        if query.since is not None:
-            asked["since"] = f"{query.since.timestamp():.9f}"
         # A client of its own, as for events: closing the stream must not touch anybody else's connection.
         with translated():
             client = self._connect()
             idle = LOGS_IDLE_SECONDS if query.follow else self._call_seconds
             try:
-                answer = client.get_stream(f"/containers/{quote(container, safe='')}/logs", asked, idle)
+                answer = client.get_stream(f"/containers/{quote(container, safe='')}/logs", asked_of(query), idle)
             except BaseException:
                 client.close()
                 raise

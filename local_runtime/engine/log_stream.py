@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
 import urllib3
 from docker.types import CancellableStream
 
-from chalicelib.domain.log import LogLine
+from chalicelib.domain.log import EVERY_LINE, LogLine, LogQuery
 from chalicelib.ports.engine import EngineUnavailable
 from local_runtime.engine.frames import LineReader
 
 READ_SIZE = 256 * 1024
 _LONGEST_HEAD = 18
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class DockerLogStream(Iterator[Sequence[LogLine]]):
@@ -63,6 +65,22 @@ class EmptyLogStream(Iterator[Sequence[LogLine]]):
 
     def close(self) -> None:
         self._lines = iter(())
+
+
+def asked_of(query: LogQuery) -> dict[str, str | int]:
+    """The query as the engine takes it, with the time of each line."""
+    asked: dict[str, str | int] = {
+        "stdout": int(query.stdout),
+        "stderr": int(query.stderr),
+        "follow": int(query.follow),
+        "tail": "all" if query.tail >= EVERY_LINE else str(query.tail),
+        "timestamps": 1,
+    }
+    if query.since is not None:
+        # Not as a float: that might come out later than it is, and lines be missed.
+        seconds, rest = divmod(query.since - _EPOCH, timedelta(seconds=1))
+        asked["since"] = f"{seconds}.{rest.microseconds:06}"
+    return asked
 
 
 def pieces(answer: requests.Response) -> Iterator[bytes]:

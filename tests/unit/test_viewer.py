@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,9 @@ from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.log import LogLine, LogQuery
 from chalicelib.ports.connections import Gone
 from chalicelib.wire import log as wire
-from local_runtime.executor.observing.viewer import Batch, Overlap, Viewer
+from local_runtime.executor.observing import viewer as viewer_module
+from local_runtime.executor.observing.overlap import Overlap
+from local_runtime.executor.observing.viewer import Batch, Viewer
 
 HERE = Connection("c", "http://here", many=True)
 
@@ -31,6 +34,8 @@ class Recorder:
         self.numbers: list[int] = []
         self.closed: list[tuple[int, str]] = []
         self.trouble: list[Exception] = []
+        self.deaf: list[Exception] = []
+        """What calls that end a connection raise."""
 
     def encode(self, lines: Iterable[LogLine]) -> bytes:
         return wire.frames(lines)
@@ -44,6 +49,8 @@ class Recorder:
         self._raise()
 
     def close(self, connection: Connection, code: int, reason: str) -> None:
+        if self.deaf:
+            raise self.deaf.pop()
         self.closed.append((code, reason))
 
     def _raise(self) -> None:
@@ -51,11 +58,22 @@ class Recorder:
             raise self.trouble.pop(0)
 
 
-def served(recorder: Recorder, query: LogQuery = LogQuery()) -> tuple[Viewer, threading.Thread]:  # noqa: B008
-    viewer = Viewer(HERE, query, recorder, "web")
+def served(
+    recorder: Recorder,
+    query: LogQuery = LogQuery(),  # noqa: B008
+    connection: Connection = HERE,
+) -> tuple[Viewer, threading.Thread]:
+    viewer = Viewer(connection, query, recorder, "web")
     thread = threading.Thread(target=viewer.run, daemon=True)
     thread.start()
     return viewer, thread
+
+
+def within(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.integers(1, 6)), max_size=30), st.data())
@@ -111,20 +129,49 @@ def test_a_connection_that_is_not_open_yet_is_waited_for() -> None:
     assert len(recorder.sent) == 1
 
 
-def test_a_viewer_that_has_left_or_whose_host_is_dead_ends_the_thread() -> None:
-    for trouble in (Gone("left"), Unavailable("no answer")):
-        recorder = Recorder()
-        viewer, thread = served(recorder)
-        viewer.offer(Batch([line(1)], recorder), 100)
-        deadline = time.monotonic() + 5
-        while not recorder.sent:
-            assert time.monotonic() < deadline
-        recorder.trouble = [trouble]
-        viewer.offer(Batch([line(2)], recorder), 100)
-        thread.join(5)
-        assert not thread.is_alive()
-        assert viewer.over
-        assert recorder.closed == []
+@pytest.mark.parametrize(
+    ("trouble", "closed"), [(Gone("left"), []), (Unavailable("no answer"), [(1011, "The connection broke")])]
+)
+def test_a_viewer_that_has_left_or_whose_host_is_dead_ends_the_thread(
+    trouble: Exception, closed: list[tuple[int, str]]
+) -> None:
+    recorder = Recorder()
+    viewer, thread = served(recorder)
+    viewer.offer(Batch([line(1)], recorder), 100)
+    within(lambda: bool(recorder.sent))
+    recorder.trouble = [trouble]
+    viewer.offer(Batch([line(2)], recorder), 100)
+    thread.join(5)
+    assert not thread.is_alive()
+    assert viewer.over
+    within(lambda: recorder.closed == closed)
+
+
+def test_a_connection_that_api_gateway_would_keep_open_is_ended_as_soon_as_that_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(viewer_module, "PAUSES", (0.01,) * 9)
+    recorder = Recorder()
+    viewer, thread = served(recorder, connection=Connection("c", "https://gateway.test/prod"))
+    viewer.offer(Batch([line(1)], recorder), 100)
+    within(lambda: bool(recorder.sent))
+    recorder.deaf = [Unavailable("throttled")] * 3
+    recorder.trouble = [Unavailable("throttled")]
+    viewer.offer(Batch([line(2)], recorder), 100)
+    thread.join(5)
+    within(lambda: recorder.closed == [(1011, "The connection broke")])
+    assert recorder.deaf == []
+
+
+def test_a_connection_to_which_others_send_as_well_is_left_open() -> None:
+    recorder = Recorder()
+    recorder.trouble = [Unavailable("no answer")]
+    viewer = Viewer(HERE, LogQuery(), recorder, "the executor's own log", shared=True)
+    viewer.offer(Batch([line(1)], recorder), 100)
+    before = set(threading.enumerate())
+    viewer.run()
+    assert set(threading.enumerate()) <= before
+    assert (viewer.over, recorder.closed) == (True, [])
 
 
 def test_a_viewer_that_is_dropped_keeps_nothing_waiting() -> None:

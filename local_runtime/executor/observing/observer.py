@@ -44,7 +44,7 @@ class Observer:
             timedelta(seconds=settings.stats_interval),
             settings.stats_history,
         )
-        self._streams = Streams(services.connections)
+        self._streams = Streams(services.connections, services.clock)
         self._own_log = OwnLog(settings.agent, recent_entries, services.connections)
         self._kinds: dict[CommandKind, Callable[[Command], Result]] = {
             CommandKind.LOGS: self._logs,

@@ -52,7 +52,7 @@ class OwnLog:
         query = EntryQuery.of(command.arguments["query"])
         connection = Connection.of(command.arguments["connection"])
         after = command.arguments.get("after", {})
-        viewer = Viewer(connection, LogQuery(), self._connections, "the executor's own log")
+        viewer = Viewer(connection, LogQuery(), self._connections, "the executor's own log", shared=True)
         threading.Thread(target=viewer.run, name="own-log-viewer", daemon=True).start()
         threading.Thread(target=self._feed, args=(viewer, query, after), name="own-log", daemon=True).start()
 

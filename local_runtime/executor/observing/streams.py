@@ -11,10 +11,12 @@ from datetime import datetime
 from chalicelib.domain.command import Command, subject
 from chalicelib.domain.connection import BROKEN, NORMAL, NOT_FOUND, NOT_RUNNING, Connection, Ended
 from chalicelib.domain.errors import SlipwayError, Unavailable
-from chalicelib.domain.log import MOST_LINES, LogLine, LogQuery
+from chalicelib.domain.log import EVERY_LINE, MOST_LINES, LogLine, LogQuery
+from chalicelib.ports.clock import Clock
 from chalicelib.ports.connections import Connections, Gone
 from chalicelib.ports.engine import Engine, EngineError, EngineNotFound, LogStream
-from local_runtime.executor.observing.viewer import MOST_WAITING, Batch, Overlap, Viewer
+from local_runtime.executor.observing.overlap import Overlap
+from local_runtime.executor.observing.viewer import MOST_WAITING, Batch, Viewer
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +26,16 @@ _LOOK_SECONDS = 0.5
 _SPACING_SECONDS = 0.002
 _WIDEST_SPACING = 0.2
 
-Key = tuple[int, str]
+Key = tuple[int, str, int]
+"""An engine, a container, and the viewer of a stream that is not shared (else 0)."""
 
 
 class Streams:
     """Every viewer of this executor's containers."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, clock: Clock) -> None:
         self._connections = connections
+        self._clock = clock
         self._sources: dict[Key, Source] = {}
         self._viewers: set[Viewer] = set()
         self._guard = threading.Lock()
@@ -81,8 +85,10 @@ class Streams:
             viewer.refuse(NOT_FOUND, "Container not found")
         except EngineError as error:
             viewer.refuse(BROKEN, str(error)[:120])
-        except (Gone, Unavailable) as error:
+        except Gone as error:
             log.debug("a viewer of %s has left: %s", viewer.name, error)
+        except Unavailable as error:
+            viewer.give_up(error)
         except Exception:
             log.exception("a viewer of %s cannot be served", viewer.name)
             viewer.refuse(BROKEN, "Something went wrong inside Slipway")
@@ -91,27 +97,40 @@ class Streams:
                 self._viewers.discard(viewer)
 
     def _follow(self, viewer: Viewer, engine: Engine, container_id: str) -> None:
-        key = id(engine), container_id
-        with self._guard:
-            source = self._sources.get(key)
-            viewer.catching_up = source is not None
-            joined = source is not None and source.join(viewer)
-            if not joined:
-                # The first viewer's own beginning is where the shared stream begins.
-                source = Source(engine, container_id, self._connections, lambda gone: self._forget(key, gone))
-                self._sources[key] = source
-                viewer.catching_up = False
-                source.join(viewer)
-        assert source is not None
+        query = viewer.query
+        # The engine gives nothing from before `since`, and the others want what is written until then.
+        later = query.since is not None and query.since > self._clock.now()
+        source, joined = self._join(viewer, engine, container_id, alone=later)
         try:
             if joined:
-                viewer.overlap = self._give(viewer, engine, container_id)
-                viewer.catching_up = False
-            else:
-                source.begin(viewer.query)
+                source.await_beginning()
+                overlap = self._give(viewer, engine, container_id)
+                if not viewer.caught_up(overlap):
+                    source.leave(viewer)
+                    query = _after(overlap)
+                    source, joined = self._join(viewer, engine, container_id, alone=True)
+            if not joined:
+                source.begin(query)
             viewer.run()
         finally:
             source.leave(viewer)
+
+    def _join(self, viewer: Viewer, engine: Engine, container_id: str, *, alone: bool) -> tuple[Source, bool]:
+        """The stream that feeds it from now on, and whether that has been under way.
+
+        The first viewer's own beginning is where the shared stream begins.
+        """
+        key = id(engine), container_id, id(viewer) if alone else 0
+        with self._guard:
+            source = self._sources.get(key)
+            viewer.join(catching_up=source is not None)
+            if source is not None and source.join(viewer):
+                return source, True
+            source = Source(engine, container_id, self._connections, lambda gone: self._forget(key, gone))
+            self._sources[key] = source
+            viewer.join(catching_up=False)
+            source.join(viewer)
+            return source, False
 
     def _give(self, viewer: Viewer, engine: Engine, container_id: str) -> Overlap:
         """Send what is in the log by now."""
@@ -145,6 +164,7 @@ class Source:
         self._changed = threading.Condition()
         self._stream: LogStream | None = None
         self._ended = False
+        self._begun = threading.Event()
 
     def join(self, viewer: Viewer) -> bool:
         """Feed this viewer as well; False when the stream is over."""
@@ -172,7 +192,13 @@ class Source:
         except BaseException:
             self._end(BROKEN, "The log cannot be read")
             raise
+        finally:
+            self._begun.set()
         threading.Thread(target=self._read, name=f"log-{self._container_id[:12]}", daemon=True).start()
+
+    def await_beginning(self) -> None:
+        """Return when the stream is open: a history read earlier may end before the stream begins."""
+        self._begun.wait()
 
     def close(self) -> None:
         """End the stream of the engine."""
@@ -243,14 +269,23 @@ class Source:
                 if not slow:
                     return
                 quickest = min(viewer.backlog for viewer in present)
+                others_wait = quickest < MOST_WAITING / 2
                 for viewer in slow:
-                    if viewer.stalled or (quickest < MOST_WAITING / 2 and not viewer.catching_up):
+                    if viewer.stalled or (others_wait and not viewer.catching_up):
                         viewer.drop("The viewer is too slow")
+                    elif others_wait:
+                        viewer.leave_behind()
                 self._changed.wait(_LOOK_SECONDS)
 
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
+
+
+def _after(overlap: Overlap) -> LogQuery:
+    """Everything from the last line a viewer has had; from now on when it has had none."""
+    since = overlap.latest
+    return LogQuery(tail=0) if since is None else LogQuery(tail=EVERY_LINE, since=datetime.fromisoformat(since))
 
 
 def _require_running(engine: Engine, container_id: str) -> None:

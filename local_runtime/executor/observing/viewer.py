@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from chalicelib.domain.connection import BROKEN, POLL_SECONDS, TOO_SLOW, Connect
 from chalicelib.domain.errors import SlipwayError, Unavailable
 from chalicelib.domain.log import LogLine, LogQuery
 from chalicelib.ports.connections import Connections, Gone
+from local_runtime.executor.observing.overlap import Overlap
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,10 @@ MOST_WAITING = 4 * 1024 * 1024
 MOST_AT_ONCE = 512 * 1024
 STALL_SECONDS = 10.0
 """A viewer that has taken nothing for this long, with frames waiting, is not waited for any more."""
-_STREAMS = 2
+CATCH_UP_SECONDS = 2.0
+"""Others wait no longer for a viewer that is still being given the history."""
+PAUSES = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 60.0, 120.0, 300.0)
+"""Seconds between attempts to end a connection of API Gateway, which would keep it open in silence for two hours."""
 _OPENING_SECONDS = 5.0
 """A connection is announced before it is open; until then it looks like one that is gone."""
 
@@ -55,70 +59,29 @@ class Batch:
         return self._connections.encode(overlap.new(wanted) if overlap else wanted)
 
 
-class Overlap:
-    """What of a running stream a viewer has had already, from the history read when it came.
+class Viewer:
+    """Sends to one connection. `offer` never waits; `drained` is called when there is room again, and at the end.
 
-    Within one of a container's two streams times never go back, and so they tell; lines of the very same time are told
-    by their text.
+    `shared`: others send to the connection as well, so that it is not ours to end.
     """
 
-    def __init__(self) -> None:
-        self._last: dict[str, str] = {}
-        self._same: dict[str, Counter[str]] = {}
-
-    @property
-    def latest(self) -> str | None:
-        """The earliest of the two streams' last times; nothing before a line was had, or when lines have no times."""
-        return min(filter(None, self._last.values()), key=_moment, default=None)
-
-    def had(self, lines: Sequence[LogLine]) -> None:
-        """These lines of the history have been sent."""
-        # From the end: only what has a stream's last time matters.
-        ends: dict[str, tuple[str, Counter[str]]] = {}
-        done: set[str] = set()
-        for stream, ts, line in reversed(lines):
-            if stream in done:
-                if len(done) == _STREAMS:
-                    break
-                continue
-            last, same = ends.setdefault(stream, (ts, Counter()))
-            if ts == last:
-                same[line] += 1
-            else:
-                done.add(stream)
-        for stream, (ts, same) in ends.items():
-            if self._last.get(stream) == ts and stream not in done:
-                self._same[stream] += same
-            else:
-                self._last[stream], self._same[stream] = ts, same
-
-    def new(self, lines: Sequence[LogLine]) -> list[LogLine]:
-        """Those that come after the history."""
-        return [line for line in lines if self._is_new(line)]
-
-    def _is_new(self, line: LogLine) -> bool:
-        last = self._last.get(line.stream)
-        if last is None:
-            return True
-        if _moment(line.ts) < _moment(last):
-            return False
-        if line.ts == last and self._same[line.stream][line.line] > 0:
-            self._same[line.stream][line.line] -= 1
-            return False
-        if line.ts != last:
-            del self._last[line.stream]
-        return True
-
-
-class Viewer:
-    """Sends to one connection. `offer` never waits; `drained` is called when there is room again, and at the end."""
-
-    def __init__(self, connection: Connection, query: LogQuery, connections: Connections, name: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        query: LogQuery,
+        connections: Connections,
+        name: str,
+        *,
+        shared: bool = False,
+    ) -> None:
         self.query = query
         self.name = name
         self.overlap: Overlap | None = None
         self.catching_up = False
         """Whether it is still being given the history; it cannot be blamed for what waits meanwhile."""
+        self._shared = shared
+        self._behind = False
+        self._joined = time.monotonic()
         self._connection = connection
         self._connections = connections
         self._waiting: deque[tuple[Frames, int]] = deque()
@@ -153,13 +116,33 @@ class Viewer:
     def offer(self, batch: Frames, size: int) -> None:
         """Queue a batch of about that many bytes."""
         with self._changed:
-            if self.over:
+            if self.over or self._behind:
                 return
             if not self._waiting:
                 self._progress = time.monotonic()
             self._waiting.append((batch, size))
             self._bytes += size
             self._changed.notify()
+
+    def join(self, *, catching_up: bool) -> None:
+        """A stream is about to feed it, whose history it has yet to be given or not."""
+        with self._changed:
+            self.catching_up, self._behind = catching_up, False
+            self._joined = time.monotonic()
+
+    def leave_behind(self) -> None:
+        """Keep nothing more for one that has been catching up for so long: others do not wait for it."""
+        with self._changed:
+            if self.catching_up and time.monotonic() - self._joined > CATCH_UP_SECONDS:
+                self._behind = True
+                self._waiting.clear()
+                self._bytes = 0
+
+    def caught_up(self, overlap: Overlap) -> bool:
+        """It has had the history; False when it was left behind meanwhile."""
+        with self._changed:
+            self.overlap, self.catching_up = overlap, False
+            return not self._behind
 
     def send(self, lines: Sequence[LogLine]) -> None:
         """Send lines now, and return when they are taken. Raises Gone and Unavailable."""
@@ -207,7 +190,7 @@ class Viewer:
         except Gone:
             pass
         except Unavailable as error:
-            log.info("a viewer of %s is given up: %s", self.name, error)
+            self.give_up(error)
         except Exception:
             log.exception("a viewer of %s cannot be served", self.name)
             self._close(BROKEN, "Something went wrong inside Slipway")
@@ -217,6 +200,13 @@ class Viewer:
                 self._waiting.clear()
                 self._bytes = 0
             self.drained()
+
+    def give_up(self, error: Unavailable) -> None:
+        """Its host did not answer: whether it has what was sent last nobody knows, so that it must begin again."""
+        log.info("a viewer of %s is given up: %s", self.name, error)
+        self.leave()
+        if not self._shared:
+            threading.Thread(target=self._end, name=f"end-{self.name}", daemon=True).start()
 
     def refuse(self, code: int, reason: str) -> None:
         """End before anything was sent."""
@@ -262,14 +252,22 @@ class Viewer:
                 self._reached = True
                 return
 
+    def _end(self) -> None:
+        """End it as soon as its host answers. Our own server does so by itself, for it hears nothing of us."""
+        for pause in PAUSES:
+            try:
+                self._connections.close(self._connection, BROKEN, "The connection broke")
+            except Gone:
+                return
+            except Unavailable:
+                if self._connection.many:
+                    return
+                time.sleep(pause)
+            else:
+                return
+
     def _close(self, code: int, reason: str) -> None:
         try:
             self._patiently(lambda: self._connections.close(self._connection, code, reason))
         except SlipwayError as error:
             log.debug("a viewer of %s was not told why it ended: %s", self.name, error)
-
-
-def _moment(ts: str) -> str:
-    """A time that sorts as text: the engine leaves out trailing zeros of the fraction."""
-    whole, _, fraction = ts.rstrip("Z").partition(".")
-    return f"{whole}.{fraction:0<9}"
