@@ -19,6 +19,8 @@ from handlers.http import Request, Response
 HEARTBEAT_SECONDS = 15.0
 LONGEST_SECONDS = 3600.0
 """A stream ends after an hour, so that whoever may come in no longer is found out; clients come back by themselves."""
+DRAINED_SECONDS = 3.0
+"""How late news come at most where a stream is drained into one body."""
 STEP_SECONDS = 2.0
 """How long one step waits for news: a thread is held so long at most when its client is gone."""
 
@@ -33,7 +35,7 @@ def stream(request: Request, services: Services) -> Response:
 
 def _events(request: Request, services: Services, client: str) -> Iterator[bytes]:
     feed, began = services.feed, time.monotonic()
-    longest = LONGEST_SECONDS if request.stream_seconds is None else request.stream_seconds
+    longest = LONGEST_SECONDS if request.stream_seconds is None else min(request.stream_seconds, DRAINED_SECONDS)
     last_id = request.headers.get("last-event-id") or query_wire.first(request.query, "last-event-id")
     with feed.listening(client):
         name = f"sse-client-{services.clock.new_id()}"

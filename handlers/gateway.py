@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
-from handlers.http import Request, Response
+from chalicelib.wire import json
+from handlers.http import JSON, Request, Response
 
-STREAM_SECONDS = 3.0
-"""How long a stream lasts where it is drained into one body; its client comes back for the rest."""
+STREAM_SECONDS = 12.0
+"""How long a stream lasts at most where it is drained into one body; its client comes back for the rest.
+
+Longer than containers' samples are apart: each coming back is a request that counts.
+"""
+MOST_BYTES = 4_500_000
+"""Lambda answers with 6 MB at most, of which a quarter is the body's encoding."""
+_OF_THE_BODY = ("content-type", "content-encoding", "content-disposition", "content-length", "etag")
 
 
 def request_of(event: dict[str, Any]) -> Request:
@@ -32,7 +40,13 @@ def request_of(event: dict[str, Any]) -> Request:
 
 
 def response_parts(response: Response) -> tuple[int, dict[str, str | list[str]], bytes]:
-    """Status, headers (a list where one comes more than once) and the whole body; streams are drained."""
+    """Status, headers (a list where one comes more than once) and the whole body; streams are drained.
+
+    A body that Lambda would not let through becomes a 413 that says so.
+    """
+    body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
+    if len(body) > MOST_BYTES:
+        response, body = _too_large(response)
     headers: dict[str, str | list[str]] = {}
     for name, value in response.headers:
         earlier = headers.get(name)
@@ -42,5 +56,11 @@ def response_parts(response: Response) -> tuple[int, dict[str, str | list[str]],
             earlier.append(value)
         else:
             headers[name] = [earlier, value]
-    body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
     return response.status, headers, body
+
+
+def _too_large(response: Response) -> tuple[Response, bytes]:
+    advice = "Ask for less of it." if response.header("content-encoding") else "Ask for less of it, or accept gzip."
+    body = json.dumps({"error": f"This answer is larger than API Gateway lets through. {advice}"})
+    kept = tuple(header for header in response.headers if header[0].lower() not in _OF_THE_BODY)
+    return replace(response, status=413, headers=(("Content-Type", JSON), *kept)), body

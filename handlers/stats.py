@@ -18,6 +18,8 @@ from handlers.http import Request, Response
 
 FIRST_SAMPLE = timedelta(seconds=4)
 """How long the first reader waits for the first sample: what is there by then is the answer."""
+LONGEST_SECONDS = 3600.0
+"""A stream ends after an hour, so that whoever may come in no longer is found out; clients come back by themselves."""
 LOOK_SECONDS = 1.0
 RETRY_MS = 1000
 _NEVER = datetime.fromtimestamp(0, UTC)
@@ -63,7 +65,7 @@ def stream_stats(request: Request, services: Services) -> Response:
 
 
 def _events(entry: Entry, request: Request, services: Services, orders: Ordering) -> Iterator[bytes]:
-    """Without an end where the host streams; where it cannot, until there is something to say or time is up.
+    """For an hour where the host streams; where it cannot, until there is something to say or time is up.
 
     The id of an event holds the times of the last sample and of the last heartbeat, so that a client that comes back
     with `Last-Event-ID` goes on exactly where it was.
@@ -71,6 +73,8 @@ def _events(entry: Entry, request: Request, services: Services, orders: Ordering
     clock = services.clock
     identity, interval = entry.listing.identity, _interval(services)
     begun = clock.now()
+    drained = request.stream_seconds is not None
+    longest = request.stream_seconds if request.stream_seconds is not None else LONGEST_SECONDS
     seen, beat = _last(request.headers.get("last-event-id", "")) or (_NEVER, begun)
     yield b"retry: %d\n\n" % RETRY_MS
     while True:
@@ -83,12 +87,10 @@ def _events(entry: Entry, request: Request, services: Services, orders: Ordering
         if clock.now() - beat >= HEARTBEAT:
             beat, said = clock.now(), True
             yield wire.event("dd:heartbeat", {}, id=_id(seen, beat))
-        if request.stream_seconds is not None:
-            left = request.stream_seconds - (clock.now() - begun).total_seconds()
-            if said or left <= 0:
-                if not said:
-                    yield b": nothing new\nid: %s\n\n" % _id(seen, beat).encode()
-                return
+        if (clock.now() - begun).total_seconds() >= longest or (said and drained):
+            if not said:
+                yield b": nothing new\nid: %s\n\n" % _id(seen, beat).encode()
+            return
         clock.sleep(LOOK_SECONDS)
 
 

@@ -22,6 +22,8 @@ _MOST_BYTES = 120_000
 """API Gateway takes 128 kB at a time."""
 _POST_SECONDS = 25
 _POOL = 128
+_RETRIES, _RETRIES_OVER_THERE = 2, 5
+"""Of one call. API Gateway throttles an account's calls: waiting, longer each time, is what helps."""
 
 
 class ManagementApi:
@@ -89,7 +91,7 @@ class ManagementApi:
                 max_pool_connections=_POOL,
                 connect_timeout=3,
                 read_timeout=_POST_SECONDS,
-                retries={"mode": "standard", "max_attempts": 2},
+                retries={"mode": "standard", "max_attempts": _RETRIES if secret else _RETRIES_OVER_THERE},
                 parameter_validation=False,
             ),
         )

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 MOST_BYTES = 128 * 1024
+ERRORS = {410: "GoneException", 413: "PayloadTooLargeException", 429: "LimitExceededException"}
 _PATH = re.compile(r"^/prod/@connections/([^/]+)$")
 _SIGNED = re.compile(r"^AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/us-east-1/execute-api/aws4_request, ")
 
@@ -22,6 +23,8 @@ class Gateway:
         self.closed: set[str] = set()
         self.refused: list[int] = []
         self.url = ""
+        self.throttled = 0
+        """So many of the next calls are too many."""
         self._open: set[str] = set()
         self._guard = threading.Lock()
 
@@ -42,6 +45,9 @@ class Gateway:
         with self._guard:
             if not found or not _SIGNED.match(authorization):
                 return self._refuse(403)
+            if self.throttled:
+                self.throttled -= 1
+                return self._refuse(429)
             if found[1] not in self._open:
                 return self._refuse(410)
             if method == "POST":
@@ -71,8 +77,8 @@ def running_gateway() -> Iterator[Gateway]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             status = gateway.answer(self.command, self.path, self.headers.get("Authorization", ""), body)
             self.send_response(status)
-            if status == 410:
-                self.send_header("x-amzn-ErrorType", "GoneException")
+            if status in ERRORS:
+                self.send_header("x-amzn-ErrorType", ERRORS[status])
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from handlers.gateway import request_of, response_parts
+import base64
+import json
+from dataclasses import replace
+
+import pytest
+
+from handlers.gateway import MOST_BYTES, STREAM_SECONDS, request_of, response_parts
 from handlers.http import Response
 from tests.builders.requests import event
 
@@ -27,7 +33,22 @@ def test_an_event_with_single_headers_and_nothing_else_is_understood() -> None:
 
 
 def test_a_stream_is_told_how_long_it_may_last() -> None:
-    assert request_of(event("GET", "/x")).stream_seconds == 3.0
+    assert request_of(event("GET", "/x")).stream_seconds == STREAM_SECONDS < 29, "API Gateway's own limit"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "advice"), [((), "accept gzip"), ((("Content-Encoding", "gzip"),), "less of it.")]
+)
+def test_what_lambda_would_not_let_through_is_refused_in_words(
+    encoding: tuple[tuple[str, str], ...], advice: str
+) -> None:
+    headers = (("Content-Type", "text/plain"), *encoding, ("Content-Disposition", "attachment"), ("Vary", "*"))
+    large = Response(200, b"x" * (MOST_BYTES + 1), headers)
+    status, kept, body = response_parts(large)
+    assert (status, kept) == (413, {"Content-Type": "application/json; charset=utf-8", "Vary": "*"})
+    assert json.loads(body)["error"].endswith(f"{advice}" if encoding else f"or {advice}.")
+    assert response_parts(replace(large, body=b"x" * MOST_BYTES))[0] == 200
+    assert len(base64.b64encode(b"x" * MOST_BYTES)) + 100_000 < 6 * 1024 * 1024
 
 
 def test_a_stream_is_drained_and_repeated_headers_become_lists() -> None:

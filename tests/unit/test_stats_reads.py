@@ -237,6 +237,18 @@ def test_a_host_that_cannot_stream_is_asked_again_and_nothing_is_lost_or_said_tw
     assert 4 <= [name for _, name, _ in heard].count("dd:heartbeat") <= 6
 
 
+def test_a_stream_ends_after_an_hour_and_goes_on_where_it_was() -> None:
+    clock = StillClock()
+    services = StreamServices(clock, Punctual(clock))
+    chunks = list(_events(StreamEntry(), Request("GET", "/"), services, Orders(clock).ordering()))  # type: ignore[arg-type]
+    assert timedelta(hours=1) <= clock.now() - NOON < timedelta(hours=1, seconds=2)
+    last, _, _ = events(chunks)[-1]
+    again = Request("GET", "/", headers={"last-event-id": last}, stream_seconds=12.0)
+    more = events(list(_events(StreamEntry(), again, services, Orders(clock).ordering())))  # type: ignore[arg-type]
+    stamps = [stamp for _, name, stamp in (*events(chunks), *more) if name == "dd:container-stats"]
+    assert len(stamps) == len(set(stamps)) == 362
+
+
 def test_an_event_id_of_somebody_elses_making_counts_as_none() -> None:
     services = StreamServices(StillClock(), FakeSamples())
     services.samples.put(WEB, [replace(sample_at(0), cpu_percent=9.0)], NOON)
