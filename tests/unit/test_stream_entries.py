@@ -170,7 +170,7 @@ def test_a_ring_tells_each_line_once() -> None:
 @pytest.fixture
 def own() -> Iterator[tuple[OwnLog, list[LogEntry], Posts]]:
     kept, posts = [entry(1), entry(2, "debug"), entry(3), entry(4)], Posts()
-    log = OwnLog("attic", lambda: list(kept), posts, look=0.01)  # type: ignore[arg-type]
+    log = OwnLog("attic", lambda: list(kept), posts, look=0.01, pause=0.01)  # type: ignore[arg-type]
     yield log, kept, posts
     log.stop()
 
@@ -190,6 +190,25 @@ def test_an_executor_sends_its_last_entries_and_then_every_new_one_once(
     within(lambda: len(posts.frames) == 6)
     assert [one["msg"] for one in posts.frames] == [f"message {number}" for number in (3, 4, 5, 6, 7, 8)]
     assert {one["component"] for one in posts.frames} == {"attic.executor.worker"}
+
+
+def test_an_executor_goes_on_when_a_gateway_that_did_not_answer_does_so_again(
+    own: tuple[OwnLog, list[LogEntry], Posts],
+) -> None:
+    log, kept, posts = own
+    opened(log, EntryQuery(tail=1))
+    within(lambda: len(posts.frames) == 1)
+    posts.mute = True
+    kept.append(entry(5))
+    tries = posts.required
+    within(lambda: posts.required > tries)
+    posts.mute = False
+    kept.append(entry(6))
+    within(lambda: "message 6" in [one["msg"] for one in posts.frames])
+    assert posts.frames[0]["msg"] == "message 4"
+    posts.gone.add("c-1")
+    kept.append(entry(7))
+    within(lambda: not [one for one in threading.enumerate() if one.name.startswith("own-log")])
 
 
 def test_an_executor_that_stops_leaves_the_connection_to_the_others(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from chalicelib.domain.command import Command
@@ -17,6 +17,8 @@ from local_runtime.executor.observing.viewer import MOST_WAITING, Viewer
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
+PAUSE_SECONDS = 15.0
+"""After which a gateway that did not answer is tried again."""
 
 
 class Entries:
@@ -39,29 +41,41 @@ class OwnLog:
     """Every viewer of this executor's log. What is sent may itself make log: it is looked at once a second only."""
 
     def __init__(
-        self, agent: str, entries: Callable[[], list[LogEntry]], connections: Connections, look: float = LOOK_SECONDS
+        self,
+        agent: str,
+        entries: Callable[[], list[LogEntry]],
+        connections: Connections,
+        look: float = LOOK_SECONDS,
+        pause: float = PAUSE_SECONDS,
     ) -> None:
         self._agent = agent
         self._entries = entries
         self._connections = connections
         self._look = look
+        self._pause = pause
         self._stopping = threading.Event()
 
     def open(self, command: Command) -> None:
         """Begin to serve the viewer a command names, in threads of its own."""
         query = EntryQuery.of(command.arguments["query"])
         connection = Connection.of(command.arguments["connection"])
-        after = command.arguments.get("after", {})
-        viewer = Viewer(connection, LogQuery(), self._connections, "the executor's own log", shared=True)
-        threading.Thread(target=viewer.run, name="own-log-viewer", daemon=True).start()
-        threading.Thread(target=self._feed, args=(viewer, query, after), name="own-log", daemon=True).start()
+        had = dict(command.arguments.get("after", {}))
+        threading.Thread(target=self._serve, args=(connection, query, had), name="own-log", daemon=True).start()
 
     def stop(self) -> None:
         """Send no more. Viewers stay: the others of whom they hear go on."""
         self._stopping.set()
 
-    def _feed(self, viewer: Viewer, query: EntryQuery, after: Mapping[str, int]) -> None:
-        had = dict(after)
+    def _serve(self, connection: Connection, query: EntryQuery, had: dict[str, int]) -> None:
+        """Until the viewer has left. Our own server asks for a new line by itself; API Gateway may only be busy."""
+        while True:
+            viewer = Viewer(connection, LogQuery(), self._connections, "the executor's own log", shared=True)
+            threading.Thread(target=viewer.run, name="own-log-viewer", daemon=True).start()
+            query = self._feed(viewer, query, had)
+            if connection.many or not viewer.given_up or self._stopping.wait(self._pause):
+                return
+
+    def _feed(self, viewer: Viewer, query: EntryQuery, had: dict[str, int]) -> EntryQuery:
         while not viewer.over:
             news = [entry for entry in self._entries() if entry.number > had.get(entry.source, 0)]
             if news:
@@ -77,3 +91,4 @@ class OwnLog:
                 viewer.drop("The viewer is too slow")
             if self._stopping.wait(self._look):
                 viewer.leave()
+        return query

@@ -79,6 +79,8 @@ class Viewer:
         self.overlap: Overlap | None = None
         self.catching_up = False
         """Whether it is still being given the history; it cannot be blamed for what waits meanwhile."""
+        self.given_up = False
+        """Whether it ended because its host did not answer."""
         self._shared = shared
         self._behind = False
         self._joined = time.monotonic()
@@ -204,6 +206,7 @@ class Viewer:
     def give_up(self, error: Unavailable) -> None:
         """Its host did not answer: whether it has what was sent last nobody knows, so that it must begin again."""
         log.info("a viewer of %s is given up: %s", self.name, error)
+        self.given_up = True
         self.leave()
         if not self._shared:
             threading.Thread(target=self._end, name=f"end-{self.name}", daemon=True).start()
