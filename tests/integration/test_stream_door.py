@@ -16,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from chalicelib.config import Settings
 from chalicelib.domain.agent import Agent
+from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.fleet import Fleet
 from handlers.guards import COOKIE
 from local_runtime.server.application import build_app
@@ -155,6 +156,23 @@ def test_by_identity_upgrades_are_counted_by_session_wherever_they_come_from() -
             services.limits.hit(f"upgrades:session:{held.id}", 900, services.clock.now())
         assert door.refusal(Cookie=cookie) == 429
         assert door.refusal(Cookie=session(services)) == 4004
+
+
+def test_a_store_that_does_not_answer_is_503_and_not_a_stranger(door: Door) -> None:
+    def unavailable(*_: object) -> None:
+        raise Unavailable("the store does not answer")
+
+    cookie = session(door.services)
+    door.services.limits.hit = unavailable  # type: ignore[method-assign, assignment]
+    assert door.refusal(Cookie=cookie) == 503
+    assert door.refusal() == 503
+
+
+def test_whatever_is_wrong_first_is_said_first(door: Door) -> None:
+    for _ in range(1000):
+        door.services.limits.hit("upgrades:ip:127.0.0.1", 900, door.services.clock.now())
+    assert door.refusal(Origin="http://evil.test") == 403, "and not counted"
+    assert door.refusal() == 429, "before anybody is asked who they are"
 
 
 def test_calls_about_connections_need_the_secret(door: Door) -> None:

@@ -230,9 +230,6 @@ def upgrade(query: dict[str, str]) -> dict[str, object]:
 
 def test_the_gateway_lets_viewers_of_the_system_log_in_and_notes_that_they_left(bench: Bench) -> None:
     services = FakeServices()
-    settings = replace(services.settings)
-    settings.connections_url = None  # type: ignore[attr-defined]
-    services.settings = settings
     services.clock.at = NOON
     for name in ("agents", "commands", "queue"):
         setattr(services, name, getattr(bench, name))

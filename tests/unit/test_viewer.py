@@ -119,6 +119,26 @@ def test_a_viewer_gets_only_the_stream_it_asked_for() -> None:
     assert b"".join(recorder.sent) == wire.frames([line(2, "stderr")])
 
 
+def test_frames_are_made_once_for_all_viewers_as_soon_as_nobodys_history_reaches_so_far() -> None:
+    made: list[bytes] = []
+
+    class Counting(Recorder):
+        def encode(self, lines: Iterable[LogLine]) -> bytes:
+            made.append(super().encode(lines))
+            return made[-1]
+
+    recorder, overlaps = Counting(), [Overlap() for _ in range(50)]
+    for overlap in overlaps:
+        overlap.had([line(1), line(1, "stderr")])
+    for number, encodings in ((1, 50), (2, 50), (3, 1), (4, 1)):
+        batch = Batch([line(number)], recorder)
+        made.clear()
+        sent = {batch.frames(LogQuery(), overlap) for overlap in overlaps}
+        assert sent == ({b""} if number == 1 else {wire.frames([line(number)])})
+        assert len(made) == encodings
+    assert Batch([line(1, "stderr")], recorder).frames(LogQuery(), overlaps[0]) == b""
+
+
 def test_a_connection_that_is_not_open_yet_is_waited_for() -> None:
     recorder = Recorder()
     recorder.trouble = [Gone("not yet"), Gone("not yet")]

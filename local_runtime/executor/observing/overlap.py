@@ -47,6 +47,10 @@ class Overlap:
             else:
                 self._last[stream], self._same[stream] = ts, same
 
+    def lets_through(self, lines: Sequence[LogLine]) -> bool:
+        """Whether all of them come after the history, as can be seen without looking at each."""
+        return not (self._last and any(line.stream in self._last for line in lines))
+
     def new(self, lines: Sequence[LogLine]) -> list[LogLine]:
         """Those that come after the history."""
         return [line for line in lines if self._is_new(line)]

@@ -50,7 +50,7 @@ class Batch:
 
     def frames(self, query: LogQuery, overlap: Overlap | None) -> bytes:
         """The frames of the lines a viewer asks for and has not had."""
-        if query.stdout and query.stderr and overlap is None:
+        if query.stdout and query.stderr and (overlap is None or overlap.lets_through(self.lines)):
             with self._guard:
                 if self._frames is None:
                     self._frames = self._connections.encode(self.lines)
