@@ -66,8 +66,9 @@ def read_security(reader: Reader) -> SecuritySettings:
     """The settings of this environment. Raises BadSetting."""
     schedule = reader.text("DD_SECURITY_SCAN_CRON", "")
     defaults = SecuritySettings()
+    scanner = reader.one_of("DD_SECURITY_SCANNER", SCANNERS, "")
     return SecuritySettings(
-        scanner=reader.one_of("DD_SECURITY_SCANNER", SCANNERS, ""),
+        scanner=scanner,
         block_severities=_severities(reader.get("DD_SECURITY_BLOCK_SEVERITY")),
         trivy=ToolSettings(
             _words(reader.text("DD_SECURITY_TRIVY_COMMAND", "trivy")),
@@ -107,6 +108,7 @@ def read_security(reader: Reader) -> SecuritySettings:
             on=reader.one_of("DD_SECURITY_GATE_MODE", ("on", "off"), "on") == "on",
             relative=reader.flag("DD_SECURITY_GATE_RELATIVE", False),
             availability=reader.one_of("DD_SECURITY_AVAILABILITY_POLICY", AVAILABILITY, BLOCK),
+            scans=bool(scanner),
         ),
         prune_on_block=reader.flag("DD_SECURITY_PRUNE_ONBLOCK", True),
         tool_environment={name: value for name, value in reader.environment.items() if _FOR_TOOLS.match(name)},

@@ -17,14 +17,15 @@ def get_security_runtime(_request: Request, services: Services) -> object:
     now = services.clock.now()
     agents = sorted((one for one in services.agents.all() if one.connected(now)), key=lambda one: one.name)
     known = {one.name: one.facts.get("security", {}) for one in agents}
-    facts: Mapping[str, Any] = next((one for one in known.values() if one.get("scanner")), {})
+    scanning = [one for one in known.values() if one.get("scanner")]
+    facts: Mapping[str, Any] = next(iter(scanning), next((one for one in known.values() if one.get("signatures")), {}))
     missing = [
         f"{tool['command']} is not there on agent {name}"
         for name, one in known.items()
         for tool in one.get("tools", ())
         if not tool["available"]
     ]
-    if not facts:
+    if not scanning:
         missing.append("Set DD_SECURITY_SCANNER on an agent.")
     return {
         "checkedAt": moment.write(now),

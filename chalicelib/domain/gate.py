@@ -20,11 +20,12 @@ NO_WORSE, WORSE, NOT_COMPARABLE = "no-worse-than-current", "candidate-worse", "c
 @dataclass(frozen=True, slots=True)
 class GateRules:
     """What the operator wants: `relative` lets pass what is no worse than what runs; `availability` is block or warn
-    when a tool fails."""
+    when a tool fails; `scans` is whether there is a scanner, by which anybody may have a candidate looked at again."""
 
     on: bool = True
     relative: bool = False
     availability: str = BLOCK
+    scans: bool = True
 
 
 STANDARD = GateRules()
@@ -54,10 +55,11 @@ def refusal(rules: GateRules, scan: Scan | None, signature: Signature | None) ->
 def judged(rules: GateRules, labels: Mapping[str, str], security: Security) -> Security:
     """What is known, with why the gate would refuse the candidate.
 
-    Only findings count here: a tool that failed once may do better when the candidate is wanted.
+    Only findings count here: a tool that failed once may do better when the candidate is wanted. Without a scanner
+    nothing could lift what is remembered: signatures are then looked at whenever the candidate is wanted.
     """
     lenient = replace(rules, availability=WARN)
-    gated = applies(rules, labels)
+    gated = rules.scans and applies(rules, labels)
     blocked = refusal(lenient, security.update_scan, security.update_signature) if gated else None
     return replace(security, blocked=blocked)
 

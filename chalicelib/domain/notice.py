@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from chalicelib.domain.container import Container, Identity
+from chalicelib.domain.container import LOCAL_AGENT, Container, Identity
 from chalicelib.domain.trigger import Trigger
 
 ATTEMPTS = 5
@@ -29,7 +29,7 @@ KEPT = timedelta(days=365)
 """How long a delivered notice is remembered, so that nobody is told the same again."""
 
 
-_UNFIT = re.compile(r"[^A-Za-z0-9_-]")
+_UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 class Event(StrEnum):
@@ -195,9 +195,10 @@ def receipts_key(trigger: str, identity: Identity | None) -> str:
     return key_of(trigger, identity, "receipts")
 
 
-def topic_word(text: object) -> str:
-    """A name as one level of an MQTT topic."""
-    return _UNFIT.sub("-", str(text))
+def topic_words(agent: str | None, watcher: object, name: object) -> tuple[str, str]:
+    """The two levels of an MQTT topic by which a container goes, and no other of any agent that shares the broker."""
+    place = f"{agent}.{watcher}" if agent and agent != LOCAL_AGENT else str(watcher)
+    return _UNFIT.sub("-", place), _UNFIT.sub("-", str(name))
 
 
 def mark_of(container: Container) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain.container import Container, Identity
-from chalicelib.domain.notice import KEPT, QUIET, Event, Notice, key_of, lease_of, mark_of, receipts_key, ripe
+from chalicelib.domain.notice import KEPT, QUIET, Event, Message, Notice, key_of, lease_of, mark_of, receipts_key, ripe
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.notifications import Author, NotSent, Outbox, Sender
@@ -73,7 +73,7 @@ class Deliver:
 
     def _send(self, trigger: Trigger, notices: list[Notice], key: str) -> None:
         """What can be taken back later is remembered before it counts as delivered."""
-        message, first = self.author.write(trigger, notices, key), notices[0]
+        message, first = self._written(trigger, notices, key), notices[0]
         known = receipts_key(trigger.id, first.identity)
         if first.event is Event.UPDATE_RESOLVED:
             message = replace(message, receipts=sorted(self.outbox.receipts(first.agent, known)))
@@ -84,6 +84,13 @@ class Deliver:
             self.outbox.forget_receipts(first.agent, known)
         elif receipt and self._may_be_taken_back(trigger, notices):
             self.outbox.remember(first.agent, known, receipt, self.clock.now() + KEPT)
+
+    def _written(self, trigger: Trigger, notices: list[Notice], key: str) -> Message:
+        try:
+            return self.author.write(trigger, notices, key)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            # What nobody can put into words is given up like what nobody takes; the others must not wait for it.
+            raise NotSent(f"it cannot be put into words: {type(error).__name__} {error}") from None
 
     @staticmethod
     def _may_be_taken_back(trigger: Trigger, notices: list[Notice]) -> bool:

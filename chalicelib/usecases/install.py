@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.domain.command import Command
-from chalicelib.domain.notice import topic_word
+from chalicelib.domain.notice import topic_words
 from chalicelib.ports.stores import FleetReader, OperationStore
 from chalicelib.usecases.order import Ordering
 from chalicelib.usecases.request_update import request_update
@@ -16,10 +16,10 @@ def install(
 
     Raises whatever stands in the way of the update, as `request_update` does.
     """
-    asked = (agent, watcher, name)
+    asked = (agent, (watcher, name))
     identities = [(entry, entry.listing.identity) for entry in fleet.fleet().entries]
     return [
         request_update(entry, ordering, operations)
         for entry, one in identities
-        if (one.agent, topic_word(one.watcher), topic_word(one.name)) == asked
+        if (one.agent, topic_words(one.agent, one.watcher, one.name)) == asked
     ]

@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import pytest
 
+from chalicelib.adapters.dynamo import blob
+from chalicelib.adapters.dynamo.models import OutboxModel
 from chalicelib.adapters.dynamo.outbox import DynamoOutbox
 from chalicelib.domain.container import NO_UPDATE, Container, Identity
 from chalicelib.domain.notice import Cycle, Event, Notice, NoticeState, Rule, Rules
@@ -21,6 +23,7 @@ from chalicelib.domain.trigger_settings import read
 from chalicelib.domain.vulnerability import Summary
 from chalicelib.usecases.deliver import Deliver
 from chalicelib.usecases.notify import Notify
+from chalicelib.wire import notice as wire
 from chalicelib.wire.notice import Words
 from handlers.gateway_queue import woken
 from tests.builders.api import Api
@@ -483,6 +486,20 @@ def test_a_trigger_that_fails_does_not_hold_up_another(api: Api) -> None:
     site.deliver = replace(site.deliver, sender=Picky(site.sender.arrived))
     site.send()
     assert [name for name, _ in site.sender.arrived] == ["slack.team"]
+
+
+def test_a_notice_nobody_can_put_into_words_or_read_holds_nothing_up(api: Api) -> None:
+    site = Site(api)
+    site.scan(WEB, DB)
+    broken, fine = sorted(site.outbox.open("local"), key=lambda notice: notice.key)
+    assert site.outbox.put(replace(fine, key="strange", group="strange"))
+    OutboxModel("local", "strange").update(
+        actions=[OutboxModel.notice.set(blob.pack(wire.store(fine) | {"event": "of-a-later-version"}))]
+    )
+    assert site.outbox.put(replace(broken, key="odd", group="odd", content={"container": ["no", "document"]}))
+    assert site.send() == 2
+    (left,) = site.outbox.open("local")
+    assert (left.key, left.attempts) == ("odd", 1) and "cannot be put into words" in str(left.last_error)
 
 
 def test_what_one_sender_holds_no_other_sends_until_it_lets_go(api: Api) -> None:

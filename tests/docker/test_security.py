@@ -257,3 +257,15 @@ def test_an_unsigned_candidate_is_not_moved_to(opened: Open) -> None:
     assert status == 200, body
     assert body["security"]["signature"]["status"] == "verified"
     conform("Container", body)
+
+
+def test_signatures_are_asked_for_without_a_scanner_and_anew_at_every_attempt(opened: Open) -> None:
+    place = opened(DD_SECURITY_SCANNER="", DD_SECURITY_VERIFY_SIGNATURES="true", DD_SECURITY_COSIGN_KEY="/keys/c.pub")
+    place.tools.play("cosign", {"code": 10, "complaint": "cosign-2.6-unsigned.txt"})
+    for _ in range(2):
+        status, body = place.post("update")
+        assert (status, "signature" in body["error"]) == (409, True)
+    place.tools.play("cosign", {"output": "cosign-2.6-key.json"})
+    status, body = place.post("update")
+    assert status == 200, body
+    assert place.scanned() == []

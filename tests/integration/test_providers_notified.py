@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from base64 import b64encode
@@ -16,8 +17,9 @@ import pytest
 from chalicelib.adapters.notify import guarded, kafka
 from chalicelib.adapters.notify import web as own
 from chalicelib.adapters.notify.guarded import judged_connections
+from chalicelib.adapters.notify.mqtt import publications
 from chalicelib.adapters.notify.sender import ProviderSender
-from chalicelib.domain.notice import Event
+from chalicelib.domain.notice import Event, Message
 from chalicelib.domain.trigger_options import OPTIONS, secrets
 from chalicelib.ports.notifications import NotSent
 from chalicelib.wire.notice import message
@@ -320,6 +322,36 @@ def test_mqtt_tells_home_assistant_where_to_find_and_how_to_install() -> None:
     assert {"value_template", "device", "name"} <= set(said)
 
 
+def shown(**facts: Any) -> dict[str, Any]:
+    """What Home Assistant is told of the container when these members differ, by topic."""
+    one = trigger("mqtt", url="mqtt://127.0.0.1", hass_enabled="true", hass_discovery="true")
+    document = {**message(one, (notice(one),), "k").documents[0], **facts}
+    told = Message("k", Event.CONTAINER_REPORT, "", "", [document])
+    return {topic: json.loads(payload) for topic, payload in publications(one, told)}
+
+
+def test_containers_of_alike_names_and_of_other_agents_have_topics_and_ids_of_their_own() -> None:
+    told = [shown(name=name) for name in ("a.b", "a-b", "a_b")]
+    told += [shown(name="a-b", agent=agent) for agent in ("edge", "attic")]
+    topics = [topic for one in told for topic in one]
+    assert len(set(topics)) == 10
+    assert "dd/container/local/a.b" in topics and "dd/container/edge.local/a-b" in topics
+    entities = [one for found in told for topic, one in found.items() if topic.startswith("homeassistant/")]
+    assert len({one["unique_id"] for one in entities}) == 5
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]+", one["unique_id"]) for one in entities)
+    devices = [(*one["device"]["identifiers"], one["device"]["name"]) for one in entities]
+    assert devices[0] == devices[1] == devices[2] == ("dd_container_local", "Slipway local")
+    assert len(set(devices)) == 3 and devices[3][1] == "Slipway edge local"
+
+
+@pytest.mark.parametrize(
+    ("icon", "shows"), [("mdi:database", "mdi:database"), ("mdi-database", "mdi:database"), ("hl-plex", "mdi:docker")]
+)
+def test_an_icon_that_home_assistant_would_refuse_is_not_sent(icon: str, shows: str) -> None:
+    (entity,) = [one for topic, one in shown(displayIcon=icon).items() if topic.startswith("homeassistant/")]
+    assert entity["icon"] == shows
+
+
 def test_a_broker_that_lets_nobody_in_is_a_failure() -> None:
     with mqtt_broker() as broker:
         broker.refusal = 5
@@ -402,6 +434,13 @@ def test_a_command_has_the_container_in_its_environment(tmp_path: Path) -> None:
 def test_a_command_that_fails_says_how() -> None:
     with pytest.raises(NotSent, match="ended with 3: it broke"):
         tell(trigger("command", cmd="echo it broke >&2; exit 3"))
+
+
+def test_a_command_may_complain_without_end() -> None:
+    flood = "head -c 50000000 /dev/zero | tr '\\0' x >&2; echo; echo the last word >&2; exit 3"
+    with pytest.raises(NotSent, match=r"ended with 3: x+the last word$") as caught:
+        tell(trigger("command", cmd=flood))
+    assert len(str(caught.value)) < 400
 
 
 def test_a_command_that_does_not_end_is_ended_with_all_it_started(tmp_path: Path) -> None:
@@ -488,6 +527,13 @@ def test_every_notification_that_has_a_secret_is_looked_at() -> None:
         "http://2852039166/",
         "http://169.254.1.1:8080/",
         "http://[fd00:ec2::254]/",
+        "http://[fd00:ec2::23]/",
+        "http://[64:ff9b:1::a9fe:a9fe]/",
+        "http://[::ffff:0:a9fe:a9fe]/",
+        "http://[::a9fe:a9fe]/",
+        "http://[2002:a9fe:a9fe::1]/",
+        "http://[::]/",
+        "http://192.0.0.192/",
         "http://100.100.100.200/",
         "http://0.0.0.0/",
         "file:///etc/passwd",
@@ -565,6 +611,13 @@ def test_no_library_connects_to_metadata_in_a_thread_of_its_own_either() -> None
         thread.start()
         thread.join(10)
     assert len(met) == 2 and all("link-local or metadata" in one for one in met)
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "::1", "192.168.1.2", "10.0.0.1", "fd12::1", "2001:db8::1", "8.8.8.8"]
+)
+def test_what_is_on_ones_own_network_may_be_told(address: str) -> None:
+    assert guarded.refuse(address) is None
 
 
 def test_others_of_this_process_connect_where_they_like(web: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,6 +213,29 @@ def test_rounds_alert_about_news_only(bench: Bench) -> None:
     assert bench.alerts() == 2
 
 
+def test_another_finding_is_told_however_soon_it_comes_and_the_same_one_not_twice() -> None:
+    bench = Bench(scan_notifications=True)
+    bench.keep(container("web"))
+    bench.inspections.round(timedelta(0))
+    bench.scanner.findings = (Vulnerability("CVE-1", "CRITICAL"), Vulnerability("CVE-2", "HIGH"))
+    bench.clock.at += timedelta(minutes=1)
+    bench.inspections.round(timedelta(0))
+    bench.inspections.round(timedelta(0))
+    assert [details for _, details, _ in bench.voice.alerts] == [
+        "web:1.2.3: 1 critical (trivy)", "web:1.2.3: 1 critical, 1 high (trivy)"
+    ]  # fmt: skip
+    assert bench.alerts() == 2
+
+
+def test_alerts_of_a_round_are_told_in_its_cycle_which_is_over_in_the_end() -> None:
+    bench = Bench(scan_notifications=True)
+    bench.keep(container("web"), container("db"))
+    bench.inspections.round()
+    ((_, _, first), (_, _, second)) = bench.voice.alerts
+    assert first is not None and bench.voice.over == [first] and first == second
+    assert first.until == NOW + timedelta(minutes=30)
+
+
 @pytest.mark.parametrize(("wanted", "told"), [(False, []), (True, ["web"])])
 def test_rounds_tell_triggers_only_where_that_is_wanted(wanted: bool, told: list[str]) -> None:
     bench = Bench(scan_notifications=wanted)

@@ -79,6 +79,11 @@ def test_without_a_scanner_there_are_no_instruments(tools: StandIns) -> None:
     assert made(tools, "") == Instruments()
 
 
+def test_signatures_are_verified_without_a_scanner_too(tools: StandIns) -> None:
+    found = made(tools, "", DD_SECURITY_VERIFY_SIGNATURES="true")
+    assert (found.scanner, found.sbom_maker) == (None, None) and found.verifier is not None
+
+
 def test_trivy_is_told_the_image_its_platform_and_where_to_get_it(tools: StandIns) -> None:
     tools.play("trivy", {"output": "trivy-0.57.json"})
     assert len(scanner_of(tools).scan(SUBJECT)) == 5

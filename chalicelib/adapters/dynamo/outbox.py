@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,6 +16,8 @@ from chalicelib.adapters.dynamo.trouble import translated
 from chalicelib.domain.errors import Stale
 from chalicelib.domain.notice import KEPT, Notice, NoticeState
 from chalicelib.wire import notice as wire
+
+log = logging.getLogger(__name__)
 
 _OPEN = (NoticeState.WAITING, NoticeState.DEAD)
 
@@ -42,7 +46,7 @@ class DynamoOutbox:
     def open(self, agent: str) -> list[Notice]:
         """Those of an agent that wait or were given up, oldest first."""
         with translated("the outbox"):
-            found = [_read(item) for item in OutboxModel.open_notices.query(agent)]
+            found = list(_readable(OutboxModel.open_notices.query(agent)))
         return sorted(found, key=lambda notice: (notice.created_at, notice.key))
 
     def get(self, agent: str, key: str) -> Notice | None:
@@ -145,6 +149,15 @@ class DynamoOutbox:
         except Stale:
             return False
         return True
+
+
+def _readable(items: Iterable[OutboxModel]) -> Iterator[Notice]:
+    """A newer version may have left what this one does not know: that waits for it, and holds nothing else up."""
+    for item in items:
+        try:
+            yield _read(item)
+        except (KeyError, ValueError) as error:
+            log.warning("notice %s is left alone: %s %s", item.key, type(error).__name__, error)
 
 
 def _read(item: OutboxModel) -> Notice:

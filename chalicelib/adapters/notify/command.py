@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -19,6 +19,9 @@ from chalicelib.ports.notifications import NotSent
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LONGEST = 100_000
 """Bytes of one variable: Linux takes no more than 128 kB."""
+_SHOWN = 300
+_CHUNK = 65_536
+_PATIENCE = 1.0
 
 
 def send(trigger: Trigger, message: Message, passed: Mapping[str, str]) -> None:
@@ -29,24 +32,44 @@ def send(trigger: Trigger, message: Message, passed: Mapping[str, str]) -> None:
     seconds = int(option(trigger, "timeout") or 60_000) / 1000
     wanted = {name.strip() for name in str(option(trigger, "env") or "").split(",")}
     environment = _environment(message) | {name: value for name, value in passed.items() if name in wanted}
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            [str(option(trigger, "shell") or "/bin/sh"), "-c", str(option(trigger, "cmd"))],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            start_new_session=True,
-        )
-        try:
-            code = process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            raise NotSent(f"the command did not end within {seconds:g} seconds") from None
-        finally:
-            _end(process)
-        if code != 0:
-            errors.seek(max(0, errors.seek(0, 2) - 300))
-            raise NotSent(f"the command ended with {code}: {errors.read().decode(errors='replace').strip()}")
+    process = subprocess.Popen(
+        [str(option(trigger, "shell") or "/bin/sh"), "-c", str(option(trigger, "cmd"))],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    complaints = _Complaints(process)
+    try:
+        code = process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise NotSent(f"the command did not end within {seconds:g} seconds") from None
+    finally:
+        _end(process)
+    if code != 0:
+        raise NotSent(f"the command ended with {code}: {complaints.end()}")
+
+
+class _Complaints:
+    """The end of what a command complains of, read as it comes: however much that is, no more is kept."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._kept = b""
+        self._thread = threading.Thread(target=self._read, name="command-complaints", daemon=True)
+        self._thread.start()
+
+    def end(self) -> str:
+        """What there is when the command is over; one that it has left behind may hold the pipe open."""
+        self._thread.join(_PATIENCE)
+        return self._kept.decode(errors="replace").strip()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as stream:
+            while piece := os.read(stream.fileno(), _CHUNK):
+                self._kept = (self._kept + piece)[-_SHOWN:]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -19,9 +19,12 @@ from chalicelib.adapters.notify.secrecy import hush
 from chalicelib.ports.notifications import NotSent
 
 TIMEOUT = 10.0
-_METADATA = frozenset({"100.100.100.200", "fd00:ec2::254", "fd20:ce::254", "168.63.129.16"})
+_METADATA = tuple(
+    map(ipaddress.ip_network, ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::/32", "fd20:ce::254"))
+)
 """Where clouds answer anybody on the machine with its secrets, besides link-local addresses."""
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_EMBEDDING = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")))
+"""IPv6 whose last four bytes are the IPv4 address that is reached through a translator."""
 _MOST = 64 * 1024
 
 
@@ -30,11 +33,12 @@ def refuse(address: str) -> str | None:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
         inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo or (None, None))[1]
-        if parsed in _NAT64:
+        if not parsed.is_unspecified and any(parsed in network for network in _EMBEDDING):
             inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
         if inner is not None:
             return refuse(str(inner))
-    if parsed.is_link_local or parsed.is_unspecified or parsed.is_multicast or str(parsed) in _METADATA:
+    secret = any(parsed in network for network in _METADATA)
+    if parsed.is_link_local or parsed.is_unspecified or parsed.is_multicast or secret:
         return f"{parsed} is a link-local or metadata address, which is not told anything"
     return None
 

@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from chalicelib.adapters.notify.guarded import judged_connections, resolve
 from chalicelib.adapters.notify.secrecy import option
-from chalicelib.domain.notice import Event, Message, topic_word
+from chalicelib.domain.notice import Event, Message, key_of, topic_words
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.notifications import NotSent
 from chalicelib.wire import json
@@ -22,6 +22,7 @@ from chalicelib.wire import json
 _PATIENCE = 10.0
 _PLAIN, _SECURE = 1883, 8883
 INSTALL = "install"
+_ICON = re.compile(r"mdi[:-]([a-z0-9-]+)")
 
 Document = Mapping[str, Any]
 
@@ -59,9 +60,9 @@ def publications(trigger: Trigger, message: Message) -> Iterator[tuple[str, byte
 
 
 def topic_of(trigger: Trigger, document: Document) -> str:
-    """`{topic}/{watcher}/{name}`."""
-    parts = (topic_word(document.get("watcher")), topic_word(document.get("name")))
-    return "/".join((str(option(trigger, "topic")).strip("/"), *parts))
+    """`{topic}/{watcher}/{name}`, with `{agent}.{watcher}` for those of other agents than the local one."""
+    words = topic_words(document.get("agent"), document.get("watcher"), document.get("name"))
+    return "/".join((str(option(trigger, "topic")).strip("/"), *words))
 
 
 def state(document: Document) -> dict[str, Any]:
@@ -80,15 +81,16 @@ def state(document: Document) -> dict[str, Any]:
 
 def discovery(document: Document, topic: str) -> dict[str, Any]:
     """What Home Assistant's MQTT update platform expects of an entity."""
-    unique = topic.replace("/", "_")
+    unique = _id_of(topic)
+    agent = document.get("agent")
     return {
         "unique_id": unique,
         "default_entity_id": f"update.{unique.lower()}",
         "name": str(document.get("displayName") or document.get("name")),
-        "icon": str(document.get("displayIcon", "mdi:docker")),
+        "icon": _icon(document),
         "device": {
-            "identifiers": [unique.rpartition("_")[0] or unique],
-            "name": f"Slipway {document.get('watcher')}",
+            "identifiers": [_id_of(topic.rpartition("/")[0])],
+            "name": " ".join(str(part) for part in ("Slipway", agent, document.get("watcher")) if part),
             "manufacturer": "Slipway",
             "model": "Docker containers",
         },
@@ -152,8 +154,20 @@ def _tls(trigger: Trigger) -> ssl.SSLContext:
 
 
 def _discovery_topic(trigger: Trigger, document: Document) -> str:
-    unique = topic_of(trigger, document).replace("/", "_")
+    unique = _id_of(topic_of(trigger, document))
     return f"{str(option(trigger, 'hass.prefix')).strip('/')}/update/{unique}/config"
+
+
+def _id_of(topic: str) -> str:
+    """A topic as an id of Home Assistant's, which knows no dots: where one was, a few letters tell ids apart."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", topic)
+    return plain if plain == topic.replace("/", "_") else f"{plain}_{key_of(topic)[:6]}"
+
+
+def _icon(document: Document) -> str:
+    """Home Assistant refuses an entity whose icon is none of its own kind."""
+    found = _ICON.fullmatch(str(document.get("displayIcon") or ""))
+    return f"mdi:{found[1]}" if found else "mdi:docker"
 
 
 def _flat(document: Document, before: str = "") -> Iterator[tuple[str, Any]]:

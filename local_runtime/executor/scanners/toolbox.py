@@ -19,20 +19,11 @@ from local_runtime.executor.scanners.trivy import Trivy
 
 def instruments(settings: SecuritySettings, data: Path, clock: Clock, in_container: Launch | None) -> Instruments:
     """What the settings name. `in_container` runs Trivy from its image; `data` is where its cache is kept."""
-    if not settings.scanner:
-        return Instruments()
     environment = dict(settings.tool_environment)
 
     def call(tool: ToolSettings) -> Call:
         return Call(tool.command, run, environment, tool.seconds, clock)
 
-    trivy = _trivy(settings, data, clock, in_container)
-    updates = environment.get("GRYPE_DB_AUTO_UPDATE", "true").lower() not in ("false", "f", "0")
-    grype = Grype(call(settings.grype), extra=settings.grype.arguments, updates=updates)
-    scanners: dict[str, Scanner] = {"trivy": trivy, "grype": grype, "both": Both(trivy, grype)}
-    maker: SbomMaker = trivy
-    if settings.scanner == "grype":
-        maker = Syft(call(settings.syft), extra=settings.syft.arguments)
     cosign = Cosign(
         call(settings.cosign),
         key=settings.cosign_key,
@@ -40,7 +31,17 @@ def instruments(settings: SecuritySettings, data: Path, clock: Clock, in_contain
         issuer=settings.cosign_issuer,
         extra=settings.cosign.arguments,
     )
-    return Instruments(scanners[settings.scanner], cosign if settings.verify_signatures else None, maker)
+    verifier = cosign if settings.verify_signatures else None
+    if not settings.scanner:
+        return Instruments(verifier=verifier)
+    trivy = _trivy(settings, data, clock, in_container)
+    updates = environment.get("GRYPE_DB_AUTO_UPDATE", "true").lower() not in ("false", "f", "0")
+    grype = Grype(call(settings.grype), extra=settings.grype.arguments, updates=updates)
+    scanners: dict[str, Scanner] = {"trivy": trivy, "grype": grype, "both": Both(trivy, grype)}
+    maker: SbomMaker = trivy
+    if settings.scanner == "grype":
+        maker = Syft(call(settings.syft), extra=settings.syft.arguments)
+    return Instruments(scanners[settings.scanner], verifier, maker)
 
 
 def _trivy(settings: SecuritySettings, data: Path, clock: Clock, in_container: Launch | None) -> Trivy:

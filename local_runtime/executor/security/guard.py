@@ -72,7 +72,7 @@ class Guard:
         needed = {"trivy": ["trivy"], "grype": ["grype"], "both": ["trivy", "grype"]}.get(self._settings.scanner, [])
         if self._settings.scanner == "grype" and self._settings.sbom:
             needed = [*needed, "syft"]
-        return [*needed, "cosign"] if needed and self._settings.verify_signatures else needed
+        return [*needed, "cosign"] if self._settings.verify_signatures else needed
 
     def facts(self) -> dict[str, Any]:
         """What the agent reports of it: the tools that are configured."""
