@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 COMMIT = "<commit>"
 """Stands for a commit wherever tags are compared: each build has another, and none is higher."""
@@ -46,10 +47,15 @@ _UNVERSIONED = re.compile(
     re.IGNORECASE,
 )
 _FIRST_DIGIT = re.compile(r"\d")
+_PLAINLY = re.compile(r"[vV]?(?=\d{1,6}\.\d)")
+"""How most tags begin, and no name does."""
 _PLACEHOLDER = re.compile(f"({COMMIT}|{NUMBER})")
 SHORTEST_COMMIT = 7
 _LEAST_COMMIT = 10**5
 """What a commit is at least, should all its digits be decimal: two zeros in front are rare enough."""
+
+_REMEMBERED = 4096
+"""Suffixes whose template is kept: a repository has few of them for its many tags."""
 
 
 def version_start(tag: str) -> int | None:
@@ -57,6 +63,9 @@ def version_start(tag: str) -> int | None:
 
     The number of what an image is built on is its version only where there is no other, nor a word in its place.
     """
+    plainly = _PLAINLY.match(tag)
+    if plainly:
+        return plainly.end()
     companion: re.Match[str] | None = None
     for part in _LEADING_PART.finditer(tag):
         if part.lastgroup == "number":
@@ -74,6 +83,7 @@ def without_commits(text: str) -> str:
     return _COMMIT.sub(COMMIT, text)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def template_of(suffix: str) -> tuple[str, tuple[int, ...]]:
     """A suffix in lower case, with `#` for its numbers and `<commit>` for commits; and the numbers."""
     numbers: list[int] = []

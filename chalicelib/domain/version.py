@@ -188,6 +188,7 @@ def _runs_at(tag: str, start: int) -> tuple[Spelling, tuple[str, ...], int]:
     return Spelling.DOTTED, tuple(found.group().split(".")), found.end()
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _is_prerelease(prefix: str, suffix: str) -> bool:
     words = _WORD.findall(f"{prefix} {suffix}".lower())
     return not PRERELEASE_WORDS.isdisjoint(words) or bool(_GLUED_PRERELEASE.match(suffix))

@@ -23,7 +23,7 @@ class Client:
         self.clock = StillClock()
         self.opened: list[Registries] = []
 
-    def open(self, settings: dict[str, Any] | None = None, timeout: float = 2) -> Registries:
+    def open(self, settings: dict[str, Any] | None = None, timeout: float = 20) -> Registries:
         self.opened.append(Registries(settings or {}, self.clock, timeout=timeout, window=timedelta(0)))
         return self.opened[-1]
 
