@@ -24,7 +24,7 @@ _PUBLIC: Headers = (("Cache-Control", "no-cache"),)
 def finish(response: Response, request: Request, settings: Settings, route: Route | None) -> Response:
     """The response as it leaves: complete headers, 304 when the client has it, gzip when the client likes it."""
     standard = (*browser.SECURITY, *(browser.TRANSPORT if request.scheme == "https" else ()))
-    public = route is not None and route.public and route.method == "GET"
+    public = route is not None and route.public and route.method == "GET" and response.header("Set-Cookie") is None
     standard += _PUBLIC if public else _PRIVATE
     own = {name.lower() for name, _ in response.headers}
     headers = (

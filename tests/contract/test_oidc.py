@@ -73,6 +73,7 @@ def test_a_log_in_ends_with_a_session_of_whoever_the_provider_vouches_for(
 ) -> None:
     response = finished(services, provider)
     assert (response.status, response.header("Location")) == (302, "/")
+    assert "no-store" in str(response.header("Cache-Control")), "no cache may hand on a session"
     cookies = [value for name, value in response.headers if name == "Set-Cookie"]
     session = cookies[0].split(";")[0]
     assert "HttpOnly" in cookies[0]
