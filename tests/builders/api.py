@@ -13,8 +13,6 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-from chalicelib.adapters.dynamo.models import MODELS, Tables
-from chalicelib.adapters.dynamo.tables import create_missing, definition
 from chalicelib.bootstrap import Services
 from chalicelib.config import load
 from chalicelib.domain.account import Account
@@ -24,10 +22,10 @@ from handlers.dispatch import dispatch, table
 from handlers.http import Response
 from tests.builders.containers import NOW
 from tests.builders.requests import event, request
+from tests.builders.shared_store import SharedStore
 from tests.fakes.accounts import FakeAccounts, FakePasswords
 from tests.fakes.host import FakeHost
 from tests.fakes.services import StillClock
-from tests.store_process import client_of
 
 SCHEMA = Path(__file__).parents[1] / "data/container-model.schema.json"
 DOCKER_TRIGGER: Mapping[str, Any] = {
@@ -73,10 +71,14 @@ class Api:
 
     def add(self, *containers: Container, **environments: Mapping[str, str]) -> None:
         """Let these run on the host and be known; a further argument is the environment of the one of that name."""
+        self.run_there(*containers, **environments)
+        self.services.containers.save(containers)
+
+    def run_there(self, *containers: Container, **environments: Mapping[str, str]) -> None:
+        """Let these run on the host, which has not told of them yet."""
         for one in containers:
             self.host.running[one.identity] = one
             self.host.secrets[one.identity] = environments.get(one.name, {})
-        self.services.containers.save(containers)
 
     def report(self, *triggers: Mapping[str, Any], agent: str = "local", seen: bool = True) -> None:
         """An agent's heartbeat with these triggers; one that is not `seen` was last heard of long ago."""
@@ -128,27 +130,16 @@ def api_over(url: str, **environment: str) -> Iterator[Api]:
     put["queue"] = host
     put["accounts"] = FakeAccounts(Account("ada", "plain:difference engine", NOW))
     put["passwords"] = FakePasswords()
-    put["tables"] = tables = Tables(_client(url), settings.region, settings.table_prefix)
-    create_missing(tables)
-    _empty(tables)
+    store = shared_store(url)
+    put["tables"] = store.tables(settings.region, settings.table_prefix)
+    store.empty()
     api = Api(services, host)
     api.report(DOCKER_TRIGGER)
     yield api
 
 
-@cache
-def _client(url: str) -> Any:
-    """One client for all tests: making one costs more than most of them do."""
-    return client_of("dynamodb", url)
-
-
-def _empty(tables: Tables) -> None:
-    """Delete every item. Cheaper than new tables, and models know one set of tables at a time."""
-    for model in MODELS:
-        table = tables.name(model)
-        keys = [key["AttributeName"] for key in definition(model, tables.prefix)["KeySchema"]]
-        for item in tables.client.scan(TableName=table)["Items"]:
-            tables.client.delete_item(TableName=table, Key={name: item[name] for name in keys})
+shared_store = cache(SharedStore)
+"""The store at an address."""
 
 
 @cache

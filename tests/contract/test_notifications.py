@@ -26,7 +26,7 @@ from chalicelib.usecases.notify import Notify
 from chalicelib.wire import notice as wire
 from chalicelib.wire.notice import Words
 from handlers.gateway_queue import woken
-from tests.builders.api import Api
+from tests.builders.api import Api, shared_store
 from tests.builders.containers import NOW, container, with_update
 from tests.fakes.notifications import Deaths, FakeSender, Killed, Mortal
 from tests.fakes.services import StillClock
@@ -561,10 +561,8 @@ def test_a_sender_killed_at_any_step_delivers_all_and_nothing_more_than_twice(
 
 
 @pytest.fixture
-def fresh(api: Api) -> Callable[[], None]:
-    from tests.builders.api import _empty
-
-    return lambda: _empty(api.services.tables)
+def fresh(api: Api, api_store: str) -> Callable[[], None]:
+    return shared_store(api_store).empty
 
 
 def test_an_offer_that_was_taken_while_its_receiver_did_not_answer_is_not_told_afterwards(api: Api) -> None:
