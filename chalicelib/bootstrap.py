@@ -349,6 +349,8 @@ class Services:
             read_timeout=_LONG_POLL_SECONDS if service == "sqs" else _STORE_SECONDS,
             retries={"mode": "standard", "max_attempts": 3},
             parameter_validation=False,
+            # botocore would put its own together again for every request.
+            user_agent=f"slipway/{self.settings.version}",
         )
         key = self.settings.access_key if url == self.settings.dynamodb_url else self.settings.queue_key
         access_key, secret_key = key or (None, None)

@@ -70,6 +70,10 @@ class Fleet:
     by_id: Mapping[str, Entry] = field(default_factory=dict)
     mark: str = ""
     """Changes whenever anything in the fleet does."""
+    offers: tuple[Entry, ...] = ()
+    """Those with a candidate, offered or held back: of the others the clock changes nothing."""
+    running: int = 0
+    severe: int = 0
 
     def find(self, container_id: str) -> Entry | None:
         """The container with exactly this Docker id."""
@@ -99,4 +103,12 @@ def assemble(entries: list[Entry], mark: str) -> Fleet:
     """A fleet of these entries, put in base order."""
     ordered = sorted(entries, key=lambda e: (e.listing.identity.watcher, e.listing.name_key, e.listing.tag))
     by_name = sorted(ordered, key=lambda entry: entry.listing.name_key)
-    return Fleet(tuple(ordered), tuple(by_name), {entry.listing.id: entry for entry in ordered}, mark)
+    return Fleet(
+        tuple(ordered),
+        tuple(by_name),
+        {entry.listing.id: entry for entry in ordered},
+        mark,
+        offers=tuple(entry for entry in ordered if entry.listing.candidate is not None),
+        running=sum(entry.listing.status == "running" for entry in ordered),
+        severe=sum(entry.listing.severe for entry in ordered),
+    )

@@ -23,15 +23,13 @@ class Summary:
 
 def summarise(fleet: Fleet, now: datetime) -> Summary:
     """The counts of this moment."""
-    listings = [entry.listing for entry in fleet.entries]
-    running = sum(1 for listing in listings if listing.status == "running")
-    standings = [entry.standing(now) for entry in fleet.entries if entry.listing.candidate is not None]
+    standings = [entry.standing(now) for entry in fleet.offers]
     return Summary(
-        total=len(listings),
-        running=running,
-        stopped=len(listings) - running,
-        updates_available=sum(1 for one in standings if one.update_available),
-        security_issues=sum(1 for listing in listings if listing.severe),
-        hot=sum(1 for one in standings if one.maturity == "hot"),
-        mature=sum(1 for one in standings if one.maturity == "mature"),
+        total=len(fleet.entries),
+        running=fleet.running,
+        stopped=len(fleet.entries) - fleet.running,
+        updates_available=sum(one.update_available for one in standings),
+        security_issues=fleet.severe,
+        hot=sum(one.maturity == "hot" for one in standings),
+        mature=sum(one.maturity == "mature" for one in standings),
     )

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -28,17 +29,34 @@ from chalicelib.bootstrap import Services  # noqa: E402
 from chalicelib.config import load  # noqa: E402
 from handlers.dispatch import dispatch  # noqa: E402
 from handlers.http import Request  # noqa: E402
+from script.benchmarks._processes import resident  # noqa: E402
 from tests.builders.containers import fleet_of  # noqa: E402
 from tests.store_process import running_store  # noqa: E402
 
 SIZES = (10, 200, 1000)
 CONNECTIONS = 4
-PATHS = {
-    "first page of 25": "/api/v1/containers?limit=25",
-    "whole list": "/api/v1/containers",
-    "summary": "/api/v1/containers/summary",
-}
+LIST = "/api/v1/containers"
 BASELINE = "/health"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One kind of request; `known` says that the client has the answer already and asks whether it still holds."""
+
+    what: str
+    path: str
+    known: bool = False
+
+
+def kinds(one: str) -> list[Asked]:
+    """What is measured; `one` is the id of a container."""
+    return [
+        Asked("first page of 25", f"{LIST}?limit=25"),
+        Asked("whole list", LIST),
+        Asked("whole list, unchanged: 304", LIST, known=True),
+        Asked("one container", f"{LIST}/{one}"),
+        Asked("summary", f"{LIST}/summary"),
+    ]
 
 
 def main() -> None:
@@ -49,6 +67,7 @@ def main() -> None:
     table = Table(title=f"GET over loopback, {CONNECTIONS} connections, server and store as script/server starts them")
     for heading in ("containers", "what", "p50 ms", "p99 ms", "requests/s", "body kB", "p50 : /health", "store calls"):
         table.add_column(heading, justify="left" if heading == "what" else "right")
+    memory: list[str] = []
     for size in SIZES:
         with tempfile.TemporaryDirectory() as folder, running_store(Path(folder) / "data") as store:
             environment = {
@@ -60,28 +79,34 @@ def main() -> None:
                 "SLIPWAY_DATA": folder,
             }
             services = Services(load(environment))
-            services.containers.save(fleet_of(size))
-            with _server(environment) as port:
-                health = median(_measure(port, BASELINE, seconds)[0])
-                for what, path in PATHS.items():
-                    times, length, rate = _measure(port, path, seconds)
-                    cuts = quantiles(times, n=100)
-                    calls = ", ".join(f"{count} {name}" for name, count in _store_calls(services, path).items())
+            fleet = fleet_of(size)
+            services.containers.save(fleet)
+            with _server(environment) as (server, port):
+                health = median(_measure(port, Asked("", BASELINE), seconds)[0])
+                for asked in kinds(fleet[size // 2].id):
+                    times, length, rate = _measure(port, asked, seconds)
+                    calls = ", ".join(f"{count} {name}" for name, count in _store_calls(services, asked).items())
                     table.add_row(
                         str(size),
-                        what,
+                        asked.what,
                         f"{median(times):.2f}",
-                        f"{cuts[98]:.2f}",
+                        f"{quantiles(times, n=100)[98]:.2f}",
                         f"{rate:.0f}",
                         f"{length / 1000:.1f}",
                         f"{median(times) / health:.1f}",
                         calls,
                     )
-    Console(width=120).print(table)
+                memory.append(
+                    f"{size} containers: server {resident(server):.0f} MiB, store {resident(store.pid):.0f} MiB"
+                )
+    console = Console(width=130)
+    console.print(table)
+    console.print("resident after that:", *memory, sep="\n  ")
 
 
 @contextmanager
-def _server(environment: dict[str, str]) -> Iterator[int]:
+def _server(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
+    """Its process id and its port."""
     process = subprocess.Popen(
         [sys.executable, "-m", "local_runtime.server"],
         env=os.environ | environment | {"PYTHONPATH": str(ROOT)},
@@ -92,27 +117,28 @@ def _server(environment: dict[str, str]) -> Iterator[int]:
     try:
         assert process.stdout is not None
         line = next(line for line in process.stdout if line.startswith("ready "))
-        yield int(line.rsplit(":", 1)[1])
+        yield process.pid, int(line.rsplit(":", 1)[1])
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _measure(port: int, path: str, seconds: float) -> tuple[list[float], int, float]:
+def _measure(port: int, asked: Asked, seconds: float) -> tuple[list[float], int, float]:
     """Times in ms of every request, the length of a body, and requests a second."""
     times: list[float] = []
     lengths: list[int] = []
+    headers = {"If-None-Match": _etag(port, asked.path)} if asked.known else {}
     until = time.perf_counter() + seconds
 
     def client() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port)
         while time.perf_counter() < until:
             begun = time.perf_counter()
-            connection.request("GET", path)
+            connection.request("GET", asked.path, headers=headers)
             answer = connection.getresponse()
             body = answer.read()
             times.append((time.perf_counter() - begun) * 1000)
-            assert answer.status == 200, (answer.status, body[:200])
+            assert answer.status == (304 if asked.known else 200), (answer.status, body[:200])
             lengths.append(len(body))
 
     begun = time.perf_counter()
@@ -124,20 +150,29 @@ def _measure(port: int, path: str, seconds: float) -> tuple[list[float], int, fl
     return times, lengths[0], len(times) / (time.perf_counter() - begun)
 
 
-def _store_calls(services: Services, path: str) -> Counter[str]:
+def _etag(port: int, path: str) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", path)
+    return str(connection.getresponse().headers["ETag"])
+
+
+def _store_calls(services: Services, asked: Asked) -> Counter[str]:
     """The store operations of one request, on an instance that has answered before."""
     calls: Counter[str] = Counter()
-    where, _, query = path.partition("?")
+    where, _, query = asked.path.partition("?")
     request = Request("GET", where, query={"limit": ["25"]} if query else {})
     dispatch(request, services)
-    events = services.tables.client.meta.events
+    session = services.tables.client._endpoint.http_session
+    send = session.send
 
-    def count(model: Any, **_: Any) -> None:
-        calls[model.name] += 1
+    def counted(prepared: Any) -> Any:
+        target = prepared.headers["X-Amz-Target"]
+        calls[(target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]] += 1
+        return send(prepared)
 
-    events.register("before-call.dynamodb", count)
+    session.send = counted
     dispatch(request, services)
-    events.unregister("before-call.dynamodb", count)
+    session.send = send
     return calls
 
 

@@ -12,7 +12,7 @@ from chalicelib.adapters.dynamo.changes import CONTAINERS, NOUNS, OPERATIONS, PO
 from chalicelib.adapters.dynamo.container import pages
 from chalicelib.adapters.dynamo.models import AgentModel, ContainerModel, LedgerModel, PolicyModel, Tables
 from chalicelib.adapters.dynamo.operation import read_ledger
-from chalicelib.adapters.dynamo.together import Together
+from chalicelib.adapters.dynamo.steady import SteadyScan
 from chalicelib.adapters.dynamo.trouble import translated
 from chalicelib.domain.container import Identity
 from chalicelib.domain.fleet import Entry, Fleet, Listing, assemble, enter
@@ -61,10 +61,10 @@ class DynamoFleet:
         self._client = tables.client
         self._only = only
         self._strongly: Mapping[str, Any] = {"TableName": tables.name(AgentModel), "ConsistentRead": True}
+        self._agents = SteadyScan(tables.client, self._strongly)
         self._tables = {model: tables.name(model) for model in (ContainerModel, LedgerModel, PolicyModel)}
         self._clock = clock
         self._lock = threading.Lock()
-        self._counters_now = Together(self._read_counters)
         self._shelves: dict[str, _Shelf] = {}
         self._counters: Counters = {}
         self._fleet = Fleet()
@@ -72,7 +72,7 @@ class DynamoFleet:
 
     def fleet(self) -> Fleet:
         """Everything as it stands now."""
-        counters = self._counters_now()
+        counters = self._read_counters()
         now = self._clock.now().timestamp()
         with self._lock:
             stale = self._read_at is None or now - self._read_at > MAX_AGE_SECONDS
@@ -84,7 +84,7 @@ class DynamoFleet:
 
     def _read_counters(self) -> Counters:
         with translated("the fleet"):
-            items = self._one(self._only) if self._only else pages(self._client.scan, **self._strongly)
+            items = self._one(self._only) if self._only else self._agents.items()
             return {item["agent"]["S"]: tuple(int(item.get(noun, {"N": "0"})["N"]) for noun in NOUNS) for item in items}
 
     def _one(self, agent: str) -> Iterable[Mapping[str, Any]]:
