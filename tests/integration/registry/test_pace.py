@@ -7,6 +7,7 @@ from email.utils import format_datetime
 
 import pytest
 
+from chalicelib.adapters.registry.traffic import HostTraffic
 from chalicelib.domain.reference import Repository
 from chalicelib.ports.registry import (
     RegistryDenied,
@@ -18,6 +19,7 @@ from chalicelib.ports.registry import (
 )
 from tests.builders.registry_client import TAGS, Client, in_turn, tags
 from tests.builders.scripted_registry import Scripted, ScriptedRegistry, scripted_registry
+from tests.fakes.services import StillClock
 
 STATUSES = [
     (401, RegistryDenied, "refuses anonymous access"),
@@ -130,29 +132,37 @@ def test_nobody_listens(client: Client) -> None:
 
 
 def test_a_host_that_stays_silent_is_left_alone_for_a_while_and_then_asked_again(
-    place: ScriptedRegistry, other: ScriptedRegistry, client: Client
+    place: ScriptedRegistry, client: Client
 ) -> None:
-    place.answer = lambda asked: Scripted(body=TAGS, delay=1)
-    registries = client.open(timeout=0.2)
-    for _ in range(5):
-        with pytest.raises(RegistryUnavailable, match="in time"):
-            tags(registries, place)
-    assert len(place.asked) == 3, "two more were told what the third was"
-    assert tags(registries, other)
     place.answer = lambda asked: Scripted(body=TAGS)
+    with scripted_registry() as gone:
+        nowhere = Repository(gone.address, "web")
+        registries = client.open({"custom": {"own": {"url": gone.url}}})
+
+    def requests() -> int:
+        return next(state.requests for state in registries.states() if state.host == nowhere.host)
+
+    for asked in (1, 2, 3, 3, 3):
+        with pytest.raises(RegistryUnavailable, match="cannot be reached"):
+            registries.cycle().tags(nowhere)
+        assert requests() == asked, "after the third the others are told what it was told"
+    assert tags(registries, place), "other hosts go on"
     client.clock.sleep(30)
-    assert tags(registries, place) and tags(registries, place)
+    with pytest.raises(RegistryUnavailable):
+        registries.cycle().tags(nowhere)
+    assert requests() == 4
 
 
-def test_silences_between_answers_close_nothing(place: ScriptedRegistry, client: Client) -> None:
-    registries = client.open(timeout=0.2)
-    for _ in range(2):
-        place.answer = lambda asked: Scripted(body=TAGS, delay=1)
-        for _ in range(2):
-            with pytest.raises(RegistryUnavailable, match="in time"):
-                tags(registries, place)
-        place.answer = lambda asked: Scripted(body=TAGS)
-        assert tags(registries, place)
+def test_an_answer_between_silences_keeps_a_host_open() -> None:
+    traffic = HostTraffic("registry.example", None, StillClock())
+    for _ in range(3):
+        traffic.silent("It does not answer")
+        traffic.silent("It does not answer")
+        with traffic.turn():
+            traffic.answered()
+    traffic.silent("It does not answer")
+    with traffic.turn():
+        pass
 
 
 def test_an_endless_answer_is_not_read_to_its_end(place: ScriptedRegistry, client: Client) -> None:
