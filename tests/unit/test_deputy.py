@@ -217,6 +217,15 @@ def test_deputies_without_anything_to_do_are_cleared_away(bench: Bench) -> None:
     assert sorted(bench.names()) == ["slipway"]
 
 
+def test_a_container_whose_image_bears_the_labels_of_a_deputy_is_left_alone(bench: Bench) -> None:
+    entrusting(bench, Here(executor(bench)))
+    bench.run("innocent", Labels={"dd.self-update": "x", "dd.self-update.agent": AGENT})
+    tidy = Command("tidy", AGENT, CommandKind.TIDY, bench.clock.now())
+    bench.commands.submit(tidy)
+    bench.performer.perform(bench.claim("tidy"), bench.clock.now())
+    assert bench.names()["innocent"] == "running"
+
+
 @pytest.mark.parametrize("kind", [CommandKind.RESTART, CommandKind.STOP])
 def test_an_order_to_itself_is_not_obeyed_by_the_next_life(bench: Bench, kind: CommandKind) -> None:
     own = executor(bench)

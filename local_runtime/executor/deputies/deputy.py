@@ -108,6 +108,9 @@ class Deputies:
             labels = summary.get("Labels") or {}
             if OPERATION_LABEL not in labels or labels.get(AGENT_LABEL) != agent:
                 continue
+            # Any image may bear such labels, but only we give such a name.
+            if f"/{name_of(labels[OPERATION_LABEL])}" not in (summary.get("Names") or ()):
+                continue
             identity = Identity(agent, watcher, labels.get(NAME_LABEL, ""))
             operation = host.operations.get(identity, labels[OPERATION_LABEL])
             if operation is not None and not operation.ended:
@@ -142,7 +145,7 @@ class Deputies:
 
     def _spoken_through(self, host: Host, watcher: WatcherSettings, operation: Operation) -> bool:
         container = host.containers.get(operation.identity)
-        if container is not None and container.labels.get(MODE_LABEL) == INFRASTRUCTURE:
+        if container is not None and container.own_labels.get(MODE_LABEL) == INFRASTRUCTURE:
             return True
         address = urlsplit(watcher.base_url).hostname
         if address is None or _loopback(address):
