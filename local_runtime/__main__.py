@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,6 @@ from local_runtime.host import engine
 from local_runtime.programs import ROOT, Address, Program, port_problem, settings
 
 ADVICE_DATA = "give this one a directory of its own:  script/server --data DIR"
-ADVICE_PORT = "choose another one:  script/server --port {port}"
 
 
 def options_of(arguments: Sequence[str]) -> argparse.Namespace:
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str], programs: Mapping[str, Program] | None = None
     try:
         problem = port_problem(address)
         if problem is not None:
-            return _refuse(f"{problem}; {ADVICE_PORT.format(port=options.port % 65535 + 1)}")
+            return _refuse(problem)
         return _serve(address, options.data, options.demo, programs)
     except KeyboardInterrupt:
         return 0
@@ -75,31 +75,38 @@ def _serve(address: Address, data: Path, demo: bool, programs: Mapping[str, Prog
     from local_runtime.supervisor import Supervisor
 
     environment = dict(os.environ)
-    _bring_up_engine(environment, data)
-    if demo and not _bring_up_demo(environment, address, data):
-        return 1
-    screen = Screen(data, demo)
+    socket = engine.chosen_socket()
+    answers = socket is not None and _bring_up_engine(socket, environment, data)
+    note = None
+    if demo:
+        if socket is None or not answers:
+            return _refuse("the demo needs a Docker Engine on this machine")
+        if not _bring_up_demo(environment, address, socket, data):
+            return 1
+        note = demo_note(environment, data)
+    elif socket is not None and not answers:
+        say("going on without an engine; the watcher will show the error")
+    screen = Screen(data, note)
     asyncio.run(Supervisor(address, data, environment, screen.show, screen.announce, programs).run())
     return 0
 
 
-def _bring_up_engine(environment: dict[str, str], data: Path) -> None:
-    socket = engine.chosen_socket()
-    if socket is None:
-        return
+def _bring_up_engine(socket: Path, environment: dict[str, str], data: Path) -> bool:
     if socket != engine.DEFAULT_SOCKET:
         environment["DD_WATCHER_LOCAL_SOCKET"] = str(socket)
     try:
         engine.ensure(socket, data, say)
     except engine.EngineUnavailable as reason:
-        say(f"{reason}\nslipway: going on without an engine; the watcher will show the error")
+        say(str(reason))
+        return False
+    return True
 
 
-def _bring_up_demo(environment: dict[str, str], address: Address, data: Path) -> bool:
+def _bring_up_demo(environment: dict[str, str], address: Address, socket: Path, data: Path) -> bool:
     from local_runtime.demo.stage import DemoFailed, Stage
 
     try:
-        stage = Stage.at(engine.chosen_socket() or engine.DEFAULT_SOCKET, data, say)
+        stage = Stage.at(socket, data, say)
         try:
             stage.up()
         finally:
@@ -111,6 +118,13 @@ def _bring_up_demo(environment: dict[str, str], address: Address, data: Path) ->
     if address.host in ("127.0.0.1", "::1", "localhost"):
         environment.setdefault("DD_ANONYMOUS_AUTH_CONFIRM", "true")
     return True
+
+
+def demo_note(environment: Mapping[str, str], data: Path) -> str:
+    """What a person must know of the demo: whether there is a password, and how it goes away again."""
+    elsewhere = "" if data == ROOT / ".slipway" else f" --data {shlex.quote(str(data))}"
+    remove = f"remove it with  script/demo --down{elsewhere}"
+    return f"no password; {remove}" if environment.get("DD_ANONYMOUS_AUTH_CONFIRM") == "true" else remove
 
 
 def say(text: str) -> None:

@@ -15,9 +15,9 @@ DOCS_PATH = "/api/v1/docs"
 
 
 class Screen:
-    """Writes to standard output; plain and unwrapped where that is no terminal."""
+    """Writes to standard output; plain and unwrapped where that is no terminal. `demo` is what to say of one."""
 
-    def __init__(self, data: Path, demo: bool) -> None:
+    def __init__(self, data: Path, demo: str | None = None) -> None:
         self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self._data = data
         self._demo = demo
@@ -36,8 +36,8 @@ class Screen:
             rows.add_row("User", "admin")
             rows.add_row("Password", Text(password, style="bold"))
             rows.add_row("", "shown this once; only its hash is kept")
-        if self._demo:
-            rows.add_row("Demo", "no password on this machine; remove it with script/demo --down")
+        if self._demo is not None:
+            rows.add_row("Demo", Text(_tame(self._demo)))
         self._console.print(
             Panel(rows, title=f"Slipway is ready: {url}", subtitle="Ctrl-C stops it", expand=False), soft_wrap=False
         )

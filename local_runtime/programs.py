@@ -1,5 +1,6 @@
 """The programs that make up Slipway on one machine, and the settings each is started with."""
 
+import errno
 import random
 import socket
 from collections.abc import Mapping
@@ -71,25 +72,32 @@ def free_port() -> int:
 
 
 def port_problem(address: Address) -> str | None:
-    """Why nothing can listen at the address, in words for a person; None when it can."""
+    """Why nothing can listen at the address, in words for a person, and what helps; None when something can."""
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError:
-        return f"{address.host} is no address of this machine"
+        return _foreign(address)
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(where)
             probe.listen(1)
         except PermissionError:
-            return f"only root may listen on port {address.port}"
+            return f"only root may listen on port {address.port}; choose one from 1024 on:  script/server --port 3000"
         except OverflowError:
             return f"{address.port} is no port; ports go from 1 to 65535"
         except OSError as problem:
-            return f"{address} is taken: {problem.strerror}"
+            if problem.errno == errno.EADDRNOTAVAIL:
+                return _foreign(address)
+            another = address.port + 1 if address.port < 65535 else 3000
+            return f"{address} is taken: {problem.strerror}; choose another one:  script/server --port {another}"
     return None
+
+
+def _foreign(address: Address) -> str:
+    return f"{address.host} is no address of this machine; 127.0.0.1 always is:  script/server --host 127.0.0.1"
 
 
 def _python_path(environment: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from local_runtime.demo.catalog import APPLICATIONS, Application
 from local_runtime.demo.images import IMAGE_LABEL, Builder
 from local_runtime.demo.registry import Publisher, Registry, RegistryFailed
 from local_runtime.demo.sources import Sources
-from local_runtime.host import debian
+from local_runtime.host import debian, engine
 
 DEMO_LABEL = "slipway.demo"
 REGISTRY_LABEL = "slipway.demo.registry"
@@ -49,7 +49,7 @@ class Stage:
         try:
             return cls(socket, data, say)
         except docker.errors.DockerException as failure:
-            raise DemoFailed(f"no Docker Engine answers on {socket} ({failure})") from failure
+            raise DemoFailed(engine.advice(socket)) from failure
 
     def close(self) -> None:
         """End the connections to the engine."""

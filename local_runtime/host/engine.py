@@ -54,11 +54,9 @@ def ensure(path: Path, data: Path, say: Say) -> None:
     """
     if answers(path):
         return
-    if path != DEFAULT_SOCKET:
-        raise EngineUnavailable(f"no Docker Engine answers on {path}; start it, or set DOCKER_HOST to where it listens")
     installed = shutil.which("dockerd") is not None
-    if not debian.is_root() or not (installed or debian.is_debian()):
-        raise EngineUnavailable(_advice(path, installed))
+    if path != DEFAULT_SOCKET or not debian.is_root() or not (installed or debian.is_debian()):
+        raise EngineUnavailable(advice(path))
     if not installed:
         _install(say)
     if answers(path, seconds=1.0):
@@ -124,14 +122,17 @@ def _wait(path: Path, alive: Callable[[], bool]) -> bool:
     return answers(path)
 
 
-def _advice(path: Path, installed: bool) -> str:
+def advice(path: Path) -> str:
+    """What a person can do where no engine answers on the socket and we may not bring one up."""
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         return f"you may not use {path}. Join its group and log in again:  sudo usermod -aG docker $USER"
-    if installed:
+    if path != DEFAULT_SOCKET:
+        return f"no Docker Engine answers on {path}; start it, or set DOCKER_HOST to its unix:// socket"
+    if shutil.which("dockerd") is not None:
         return f"no Docker Engine answers on {path}. Start it:  sudo systemctl start docker"
     if debian.is_debian():
         return f"no Docker Engine answers on {path}. Install one:  sudo apt-get install -y docker.io"
-    return f"no Docker Engine answers on {path}. Install Docker Engine, or set DOCKER_HOST to where one listens"
+    return f"no Docker Engine answers on {path}. Install Docker Engine, or set DOCKER_HOST to the unix:// socket of one"
 
 
 class _UnixConnection(http.client.HTTPConnection):

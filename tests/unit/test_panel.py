@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from local_runtime.__main__ import demo_note
 from local_runtime.panel import Screen
+from local_runtime.programs import ROOT
 
 
 def _shown(capsys: pytest.CaptureFixture[str], line: str) -> str:
-    Screen(Path("/data"), demo=False).show("server", line)
+    Screen(Path("/data")).show("server", line)
     return capsys.readouterr().out
 
 
@@ -47,3 +49,12 @@ def test_a_stack_trace_keeps_its_lines_beneath_the_name_of_its_program(capsys: p
         "         │     x\\x1b[2J",
         "         │   ValueError: a",
     ]
+
+
+def test_the_panel_says_how_the_demo_goes_away_wherever_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    open_to_all = {"DD_ANONYMOUS_AUTH_CONFIRM": "true"}
+    assert demo_note(open_to_all, ROOT / ".slipway") == "no password; remove it with  script/demo --down"
+    note = demo_note({}, Path("/srv/my data"))
+    assert note == "remove it with  script/demo --down --data '/srv/my data'"
+    Screen(Path("/srv/my data"), note).announce("http://127.0.0.1:3000", None)
+    assert note in capsys.readouterr().out
