@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib.domain.log import MOST_LINES
 from chalicelib.domain.log_entry import LEVELS
-from handlers import observation, own_log, stats
+from handlers import observation, own_log, stats, stats_summary
 from handlers.containers import LIST_PATH
 from handlers.route import Answer, Query, Route
 
@@ -79,6 +79,40 @@ OBSERVATION: tuple[Route, ...] = (
         "seconds. Where the host cannot stream, the answer ends early and the client comes back with `Last-Event-ID`.",
         tag=_TAG,
         responses={200: Answer(description="Server-sent events.", media_type="text/event-stream"), 404: _NOT_FOUND},
+    ),
+    Route(
+        "GET",
+        "/api/v1/stats/summary",
+        stats_summary.get_summary,
+        operation_id="getStatsSummary",
+        summary="Get what all containers use together",
+        description="Sums over those sampled lately, and the five that use most. Asking keeps all of them sampled for "
+        "a while. The first to ask waits for the first sample.",
+        tag=_TAG,
+        responses={200: "StatsSummary"},
+        waits=True,
+    ),
+    Route(
+        "GET",
+        "/api/v1/stats/summary/stream",
+        stats_summary.stream_summary,
+        operation_id="streamStatsSummary",
+        summary="Follow what all containers use together",
+        description="`dd:stats-summary` at once and whenever something new was sampled; `dd:heartbeat` every 15 "
+        "seconds. Where the host cannot stream, the answer ends early and the client comes back.",
+        tag=_TAG,
+        responses={200: Answer(description="Server-sent events.", media_type="text/event-stream")},
+    ),
+    Route(
+        "GET",
+        "/api/v1/log/components",
+        own_log.components,
+        operation_id="listLogComponents",
+        summary="Get who has logged something",
+        description="What `component` of the entries may be; of executors with the agent's name before it.",
+        tag="system",
+        responses={200: "LogComponentList"},
+        waits=True,
     ),
     Route(
         "GET",

@@ -27,6 +27,11 @@ def entries(request: Request, services: Services) -> object:
     return [wire.write(entry) for entry in asked.choose(collect(request, services))]
 
 
+def components(request: Request, services: Services) -> object:
+    """Who has logged something of what is kept: the words that `component` takes."""
+    return sorted({entry.component for entry in collect(request, services)})
+
+
 def collect(request: Request, services: Services) -> list[LogEntry]:
     """Everything that is kept, here and with the executors."""
     orders = ordering(request, services)

@@ -27,18 +27,24 @@ _NEVER = datetime.fromtimestamp(0, UTC)
 
 def list_stats(request: Request, services: Services) -> object:
     """The latest sample of every container."""
+    return {"data": [_row(entry, sample) for entry, sample in latest(request, services)]}
+
+
+def latest(request: Request, services: Services, *, wait: bool = True) -> list[tuple[Entry, Sample | None]]:
+    """Every container with its latest sample, if it runs and has one; who may `wait` does so for the very first."""
     entries = services.fleet.fleet().entries
-    orders = _hasty(request, services)
-    interval = _interval(services)
-    agents = sorted({entry.listing.identity.agent for entry in entries})
-    read = {agent: read_fleet(agent, services.samples, orders, interval) for agent in agents}
-    until = services.clock.now() + orders.patience
-    for agent, (_, command) in read.items():
-        if command is not None:
-            # All agents sample at the same time, so one patience is for all of them.
-            replace(orders, patience=max(timedelta(0), until - services.clock.now())).wait(command)
-            read[agent] = fresh_fleet(agent, services.samples, services.clock.now(), interval), None
-    return {"data": [_row(entry, read[entry.listing.identity.agent][0].get(_key(entry))) for entry in entries]}
+    orders, interval = _hasty(request, services), _interval(services)
+    found, commands = {}, []
+    for agent in sorted({entry.listing.identity.agent for entry in entries}):
+        found[agent], command = read_fleet(agent, services.samples, orders, interval)
+        commands += [command] if command is not None and wait else []
+    # All agents sample at the same time, so one patience is for all of them.
+    for command in orders.wait_all(commands):
+        found[command.agent] = fresh_fleet(command.agent, services.samples, services.clock.now(), interval)
+    return [
+        (entry, found[entry.listing.identity.agent].get(_key(entry)) if entry.listing.status == "running" else None)
+        for entry in entries
+    ]
 
 
 def get_stats(request: Request, services: Services) -> object:
@@ -124,7 +130,7 @@ def _row(entry: Entry, sample: Sample | None) -> object:
         "status": listing.status,
         "watcher": listing.identity.watcher,
         "agent": listing.identity.agent,
-        "stats": wire.write(listing.id, sample) if sample is not None and listing.status == "running" else None,
+        "stats": wire.write(listing.id, sample) if sample is not None else None,
     }
 
 

@@ -34,7 +34,7 @@ from tests.fakes.looking_host import LookingHost
 
 SECONDS = 100
 SETTINGS = Path(__file__).parents[1] / "data/schemathesis.toml"
-STREAMS = ("streamEvents", "streamContainerStats")
+STREAMS = ("streamEvents", "streamContainerStats", "streamStatsSummary")
 """They last until their client leaves; tests of their own follow them."""
 WITH_A_TOKEN = ("registryPushed", "webhookWatchAll", "webhookWatchContainer", "webhookUpdateContainer")
 """They let nobody in by name and password."""

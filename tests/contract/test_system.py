@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from datetime import timedelta
 from typing import Any
@@ -14,8 +15,10 @@ from chalicelib.domain.agent import Agent
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.container import Identity
 from chalicelib.wire import schemas
+from chalicelib.wire.log_ring import RING
 from tests.builders.api import DOCKER_TRIGGER, Api, api_over
 from tests.builders.containers import NOW, container
+from tests.fakes.looking_host import LookingHost
 
 WATCHERS = {"local": {"cron": "0 * * * *", "engine": "unix:///var/run/docker.sock"}}
 REGISTRIES = [
@@ -306,3 +309,12 @@ class TestMetrics:
     def test_it_can_be_open_to_all(self, api_store: str) -> None:
         with api_over(api_store, DD_SERVER_METRICS_AUTH="false") as api:
             assert api.get("/metrics", authorization="").status == 200
+
+
+def test_the_components_of_the_log_are_those_of_the_server_and_of_every_executor(api: Api) -> None:
+    vars(api.services)["queue"] = LookingHost(api.services)
+    RING.handle(logging.LogRecord("slipway.components", logging.INFO, "", 0, "a line", None, None))
+    found = api.get("/api/v1/log/components").must_be(200)
+    schemas.check("LogComponentList", found)
+    assert {"components", "local.components"} <= set(found)
+    assert found == sorted(set(found))
