@@ -64,14 +64,14 @@ def write(
             images.append(_image(group, rows))
     page = envelope([None] * shown, total=total, limit=limit, offset=offset, path=path, query=query)
     del page["data"]
-    body: Json = {
+    return {
         "totalContainers": total_containers,
         "scannedContainers": sum(len(group.container_ids) for group in found),
+        # The contract has this member also before the first scan.
         "latestScannedAt": max((group.scanned_at for group in found), default=None),
         "images": images,
         **page,
     }
-    return {name: value for name, value in body.items() if value is not None}
 
 
 def _image(group: Group, rows: Sequence[Vulnerability]) -> Json:

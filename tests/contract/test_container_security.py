@@ -121,6 +121,13 @@ def test_the_overview_groups_by_display_name_in_base_order(api: Api) -> None:
     assert nulls(body) == []
 
 
+def test_an_overview_before_the_first_scan_has_every_member_all_the_same(api: Api) -> None:
+    api.add(container("web"))
+    body = api.get(OVERVIEW).must_be(200, "VulnerabilityOverview")
+    assert (body["totalContainers"], body["scannedContainers"], body["images"]) == (1, 0, [])
+    assert body["latestScannedAt"] is None
+
+
 @pytest.mark.parametrize(
     ("query", "pages", "more"),
     [
