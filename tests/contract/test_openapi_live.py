@@ -32,7 +32,7 @@ from tests.builders.exercised import TOKEN, ids
 from tests.fakes.forge import running_forge
 from tests.fakes.looking_host import LookingHost
 
-SECONDS = 100
+SECONDS = 300
 SETTINGS = Path(__file__).parents[1] / "data/schemathesis.toml"
 STREAMS = ("streamEvents", "streamContainerStats", "streamStatsSummary")
 """They last until their client leaves; tests of their own follow them."""
