@@ -14,18 +14,28 @@ from chalicelib.usecases.deliver import Deliver
 
 log = logging.getLogger(__name__)
 
+TELLING = 2
+"""Threads of an executor that send notifications: a slow receiver must not hold up the others."""
 ELSEWHERE = "lambda"
 """The value of SLIPWAY_NOTIFICATIONS_FROM by which executors leave notifications to the Lambda."""
 
 
-def beside_an_engine(services: Services) -> Deliver:
-    """An executor's sender: of everything, or of actions alone when notifications are sent from elsewhere."""
-    elsewhere = services.settings.triggers.sent_from == ELSEWHERE
-    return _deliver(services, lambda kind: kind in ACTION_TYPES or not elsewhere)
+def beside_an_engine(services: Services) -> list[Deliver]:
+    """An executor's senders, each for a thread of its own; actions alone when notifications are sent from elsewhere.
+
+    Commands may take their time: where there are any, no notification waits for one.
+    """
+    triggers = services.settings.triggers
+    acting = _deliver(services, lambda kind: kind in ACTION_TYPES)
+    if triggers.sent_from == ELSEWHERE:
+        return [acting]
+    if any(one.type == "command" for one in triggers.triggers):
+        return [*[on_the_queue(services)] * TELLING, acting]
+    return [_deliver(services, lambda _kind: True)] * TELLING
 
 
 def on_the_queue(services: Services) -> Deliver:
-    """The Lambda's sender: of notifications. Commands run on their host, whoever sends the rest."""
+    """A sender of notifications, as it is the Lambda's. Commands run on their host, whoever sends the rest."""
     return _deliver(services, lambda kind: kind not in ACTION_TYPES)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.notice import KEPT, QUIET, Event, Message, Notice, key_of, lease_of, mark_of, receipts_key, ripe
 from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.notifications import Author, NotSent, Outbox, Sender
+
+PATIENCE = timedelta(seconds=2)
+"""A failure that took longer says something of the receiver, not of the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,8 @@ class Deliver:
     sends: Callable[[str], bool] = lambda _kind: True
 
     def due(self, agent: str, until: datetime | None = None) -> int:
-        """Send all that is due for an agent's triggers; how many messages went out. None is begun after `until`.
+        """Send all that is due for an agent's triggers; how many messages went out. None is begun after `until`, and
+        none for a trigger whose receiver has just let us wait in vain: these are looked at the next time.
 
         A notice is claimed, sent, and then settled. Whoever dies in between leaves a claim that runs out: it is sent
         again, under the same key.
@@ -38,11 +42,17 @@ class Deliver:
         for notice in self.outbox.open(agent):
             if self.sends(notice.trigger_type):
                 groups.setdefault(notice.group, []).append(notice)
-        return sum(
-            self._group(chosen)
-            for chosen in (ripe(notices, now) for notices in groups.values())
-            if chosen and (until is None or self.clock.now() < until)
-        )
+        sent, dull = 0, set()
+        for chosen in (ripe(notices, now) for notices in groups.values()):
+            begun = self.clock.now()
+            if not chosen or chosen[0].trigger in dull or (until is not None and begun >= until):
+                continue
+            count = self._group(chosen)
+            sent += count
+            if not count and self.clock.now() - begun > PATIENCE:
+                # Nobody else waits while each of its notices finds out anew.
+                dull.add(chosen[0].trigger)
+        return sent
 
     def _group(self, notices: list[Notice]) -> int:
         """Claim them and send what is still true; how many messages went out."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,20 @@ def test_what_a_check_finds_arrives_and_is_updated_where_a_label_asks(api_store:
         (operation,) = api.services.operations.history(wanted.identity)
         assert (operation.phase, operation.trigger) == (Phase.SUCCEEDED, "docker.local")
         assert api.services.operations.history(WEB.identity) == []
+
+
+def test_notifications_do_not_wait_for_commands(api_store: str, receiver: Receiver, tmp_path: Path) -> None:
+    over = tmp_path / "over"
+    slow = {"DD_ACTION_COMMAND_SLOW_CMD": f"while [ ! -e {over} ]; do sleep 0.05; done",
+            "DD_ACTION_COMMAND_SLOW_AUTO": "true", "DD_ACTION_COMMAND_SLOW_ORDER": "1"}  # fmt: skip
+    fleet = [with_update(container(f"web-{number}")) for number in range(4)]
+    with voice(api_store, receiver, **slow) as (api, herald):
+        api.add(*fleet)
+        herald.checked(fleet)
+        until(lambda: len(receiver.requests) == 4)
+        assert len(api.services.outbox.open("local")) >= 4
+        over.touch()
+        until(lambda: not api.services.outbox.open("local"))
 
 
 def test_a_rolled_back_candidate_is_not_ordered_again(api_store: str, receiver: Receiver) -> None:

@@ -21,6 +21,7 @@ from chalicelib.domain.security import Scan, Security
 from chalicelib.domain.trigger import Trigger
 from chalicelib.domain.trigger_settings import read
 from chalicelib.domain.vulnerability import Summary
+from chalicelib.ports.notifications import NotSent
 from chalicelib.usecases.deliver import Deliver
 from chalicelib.usecases.notify import Notify
 from chalicelib.wire import notice as wire
@@ -486,6 +487,25 @@ def test_a_trigger_that_fails_does_not_hold_up_another(api: Api) -> None:
     site.deliver = replace(site.deliver, sender=Picky(site.sender.arrived))
     site.send()
     assert [name for name, _ in site.sender.arrived] == ["slack.team"]
+
+
+def test_a_receiver_that_never_answers_holds_the_others_up_no_longer_than_once(api: Api) -> None:
+    site = Site(api, (*MIRROR, *NTFY))
+    asked: list[str] = []
+
+    class Hanging(FakeSender):
+        def send(self, trigger: Trigger, message: Any) -> str | None:
+            asked.append(trigger.id)
+            if trigger.type == "mqtt":
+                site.clock.at += timedelta(seconds=10)
+                raise NotSent("it does not answer")
+            return super().send(trigger, message)
+
+    site.deliver = replace(site.deliver, sender=Hanging(site.sender.arrived))
+    site.scan(*(with_update(container(f"web-{number}")) for number in range(5)))
+    assert site.send() == 5
+    assert sorted(asked) == ["mqtt.one"] + ["ntfy.one"] * 5
+    assert sorted(notice.attempts for notice in site.outbox.open("local")) == [0, 0, 0, 0, 1]
 
 
 def test_a_notice_nobody_can_put_into_words_or_read_holds_nothing_up(api: Api) -> None:

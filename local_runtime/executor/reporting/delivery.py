@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from cronsim import CronSim, CronSimError
@@ -16,6 +17,7 @@ from chalicelib.domain.command import CommandKind
 from chalicelib.domain.errors import SlipwayError
 from chalicelib.ports.queues import NOTIFICATIONS
 from chalicelib.sending import ELSEWHERE, beside_an_engine
+from chalicelib.usecases.deliver import Deliver
 from chalicelib.usecases.run_trigger import Waiting, run_trigger
 from local_runtime.executor.claim import Claim
 
@@ -23,8 +25,6 @@ log = logging.getLogger(__name__)
 
 Perform = Callable[[Claim, datetime], Mapping[str, Any]]
 
-SENDERS = 2
-"""Threads that deliver: a slow receiver must not hold up the others."""
 _LOOK = 5.0
 _PATIENCE = 60.0
 """How long somebody who runs a trigger by hand waits for whoever sends elsewhere."""
@@ -37,12 +37,12 @@ class Delivery:
         self._services = services
         self._agent = services.settings.agent
         self._elsewhere = services.settings.triggers.sent_from == ELSEWHERE
-        self._deliver = beside_an_engine(services)
         self._stopping = threading.Event()
-        self._news = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"herald-{number}", daemon=True) for number in range(SENDERS)
-        ]
+        self._threads, self._news = [], []
+        for number, deliver in enumerate(beside_an_engine(services)):
+            self._news.append(news := threading.Event())
+            run = partial(self._run, deliver, news)
+            self._threads.append(threading.Thread(target=run, name=f"herald-{number}", daemon=True))
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -52,11 +52,11 @@ class Delivery:
     def stop(self) -> None:
         """Deliver no more; what waits is delivered after the next start."""
         self._stopping.set()
-        self._news.set()
+        self._wake()
 
     def hurry(self) -> None:
         """There is something new. Raises Unavailable when whoever sends elsewhere cannot be told."""
-        self._news.set()
+        self._wake()
         if self._elsewhere:
             self._services.queue.wake(NOTIFICATIONS, self._agent)
 
@@ -73,16 +73,20 @@ class Delivery:
 
         return either
 
-    def _run(self) -> None:
+    def _wake(self) -> None:
+        for news in self._news:
+            news.set()
+
+    def _run(self, deliver: Deliver, news: threading.Event) -> None:
         while not self._stopping.is_set():
             try:
-                self._deliver.due(self._agent)
+                deliver.due(self._agent)
             except SlipwayError as error:
                 log.warning("notices: %s", error)
             except Exception:
                 log.exception("notices could not be delivered")
-            self._news.wait(_LOOK)
-            self._news.clear()
+            news.wait(_LOOK)
+            news.clear()
 
 
 def next_time(cron: str, now: datetime) -> datetime:

@@ -75,7 +75,7 @@ def _finding(match: Document) -> Vulnerability:
         target=text(inner(place).get("path") if isinstance(place, dict) else place),
         package=text(artifact.get("name")),
         installed=text(artifact.get("version")),
-        fixed=", ".join(str(one) for one in fixed) if isinstance(fixed, list) else text(fixed),
+        fixed=text(", ".join(str(one) for one in fixed) if isinstance(fixed, list) else fixed),
         title=text(found.get("description")),
         url=link(found.get("dataSource")) or link(urls[0] if isinstance(urls, list) and urls else None),
         scanners=("grype",),
