@@ -28,7 +28,7 @@ _REMEMBERED = 50_000
 
 def offered(container: Container, override: Policy, now: datetime) -> bool:
     """Whether no policy, the operator's override first, holds the container's candidate back."""
-    layers = Layers(override, label_policy(container.labels), container.watcher_policy)
+    layers = Layers(override, label_policy(container.own_labels), container.watcher_policy)
     return standing(container.candidate, layers.effective, now).update_available
 
 

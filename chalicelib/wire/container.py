@@ -111,7 +111,7 @@ def facts(container: Container) -> Json:
             "block": container.security.blocked,
             "was": list(container.former_ids) or None,
             "inh": list(container.inherited_labels) or None,
-            "lp": policy.write(label_rules.policy(container.labels)) or None,
+            "lp": policy.write(label_rules.policy(container.own_labels)) or None,
             "wp": policy.write(container.watcher_policy) or None,
         }
     )

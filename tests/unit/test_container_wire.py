@@ -28,6 +28,7 @@ from chalicelib.domain.fleet import enter
 from chalicelib.domain.policy import NO_POLICY, Policy
 from chalicelib.wire import container as wire
 from tests.builders.api import conform, nulls
+from tests.builders.containers import container
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 WORD = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -153,3 +154,10 @@ def test_what_lists_go_by_is_what_the_container_says(one: Container) -> None:
     assert (listing.update, listing.candidate) == (one.update, one.candidate)
     assert (listing.image_created, listing.group) == (one.image.created, one.wishes.group)
     assert listing.watcher_policy == one.watcher_policy
+
+
+def test_an_image_cannot_lift_a_policy_of_its_watcher() -> None:
+    labels = {"dd.updatePolicy.maturityMode": "all"}
+    by_operator = replace(container(), labels=labels)
+    assert "lp" in wire.facts(by_operator)
+    assert "lp" not in wire.facts(replace(by_operator, inherited_labels=tuple(labels)))
