@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from chalicelib.domain.container import LOCAL_AGENT
 from chalicelib.domain.fleet import Entry
 from chalicelib.domain.stats import HEARTBEAT, Sample, is_fresh
 from chalicelib.ports.services import Services
@@ -124,12 +125,13 @@ def _last(text: str) -> tuple[datetime, datetime] | None:
 
 def _row(entry: Entry, sample: Sample | None) -> object:
     listing = entry.listing
+    agent = listing.identity.agent
     return {
         "id": listing.id,
         "name": listing.identity.name,
         "status": listing.status,
         "watcher": listing.identity.watcher,
-        "agent": listing.identity.agent,
+        **({} if agent == LOCAL_AGENT else {"agent": agent}),
         "stats": wire.write(listing.id, sample) if sample is not None else None,
     }
 

@@ -155,6 +155,7 @@ def test_one_stream_of_the_engine_feeds_fifty_viewers_and_ends_with_the_last(
 
 def test_who_does_not_read_is_let_go_and_holds_up_nobody(slipway: Slipway) -> None:
     container = slipway.run("firehose", FIREHOSE)
+    held = {program: resident(slipway.pid(program)) for program in ("server", "executor")}
     stuck = slipway.follow(container, "tail=0", max_queue=1)
     begun = time.monotonic()
     received = 0
@@ -164,13 +165,20 @@ def test_who_does_not_read_is_let_go_and_holds_up_nobody(slipway: Slipway) -> No
         while time.monotonic() - begun < 8:
             quick.recv(timeout=3)
             received += 1
+        grown = {program: resident(slipway.pid(program)) - before for program, before in held.items()}
         watcher = threading.Thread(target=lambda: slow_code.append(_code_after_all(stuck)))
         watcher.start()
         watcher.join(20)
     slipway.remove(container)
     assert slow_code in ([1013], [1006]), "told so, or cut off when it did not even take that"
     assert received > 5000, "the other one was served all the time"
+    assert all(more < 64 * 1024 for more in grown.values()), f"kB that nobody took: {grown}"
     assert "viewer cannot be served" not in slipway.log()
+
+
+def resident(pid: int) -> int:
+    """The memory a process holds, in kB."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0])
 
 
 def _code_after_all(socket: ClientConnection) -> int:

@@ -16,7 +16,7 @@ from chalicelib.ports.observation import Armed
 from chalicelib.usecases.order import Ordering
 from chalicelib.usecases.read_stats import keep_sampled, read_fleet, read_one
 from handlers.http import Request
-from handlers.stats import _events
+from handlers.stats import _events, _row
 from local_runtime.executor.observing.sampler import Sampler
 from tests.fakes.observation import FakeSamples
 from tests.fakes.services import NOON, StillClock
@@ -247,6 +247,14 @@ def test_a_stream_ends_after_an_hour_and_goes_on_where_it_was() -> None:
     more = events(list(_events(StreamEntry(), again, services, Orders(clock).ordering())))  # type: ignore[arg-type]
     stamps = [stamp for _, name, stamp in (*events(chunks), *more) if name == "dd:container-stats"]
     assert len(stamps) == len(set(stamps)) == 362
+
+
+def test_a_row_names_its_agent_only_when_that_is_a_remote_one_as_containers_do() -> None:
+    for agent, named in (("local", None), ("attic", "attic")):
+        facts = {"id": "a" * 64, "identity": Identity(agent, "local", "web"), "status": "running"}
+        row: Any = _row(StreamEntry(type("L", (), facts)), sample_at(0))  # type: ignore[arg-type]
+        assert row.get("agent") == named
+        assert row["stats"]["cpuPercent"] == 1.5
 
 
 def test_an_event_id_of_somebody_elses_making_counts_as_none() -> None:
