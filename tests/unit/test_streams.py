@@ -191,6 +191,37 @@ def test_who_catches_up_slowly_holds_up_nobody_and_gets_every_line(site: Site, m
     assert site.viewers.closed == {}
 
 
+def test_a_newcomer_to_a_loud_container_ousts_nobody(site: Site) -> None:
+    gate = site.viewers.stuck["first"] = site.viewers.stuck["second"] = threading.Event()
+    site.open("first", following(0))
+    within(lambda: len(site.log.asked) == 1)
+    lines = [f"{number:03} {'x' * 100_000}" for number in range(100)]
+    site.log.write(*lines)
+    time.sleep(0.3)
+    site.open("second", following(0))
+    within(lambda: len(site.log.asked) == 2)
+    time.sleep(0.7)
+    gate.set()
+    within(lambda: site.got("first") == lines)
+    within(lambda: site.got("second")[-1:] == lines[-1:])
+    assert site.got("second") == lines[-len(site.got("second")) :]
+    assert site.viewers.closed == {}
+
+
+def test_who_falls_far_behind_another_is_told_so_and_holds_up_nobody(site: Site) -> None:
+    for name in ("quick", "slow"):
+        site.open(name, following(0))
+    within(lambda: site.streams.counts == {"viewers": 2, "sources": 1})
+    site.log.write("both")
+    within(lambda: site.got("quick") == site.got("slow") == ["both"])
+    site.viewers.stuck["slow"] = threading.Event()
+    lines = [f"{number:03} {'x' * 100_000}" for number in range(100)]
+    site.log.write(*lines)
+    within(lambda: site.got("quick") == ["both", *lines])
+    within(lambda: site.viewers.closed == {"slow": 1013})
+    site.viewers.stuck["slow"].set()
+
+
 def test_a_viewer_whose_host_fails_while_it_is_given_the_history_is_told_to_begin_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

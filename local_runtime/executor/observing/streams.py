@@ -16,7 +16,7 @@ from chalicelib.ports.clock import Clock
 from chalicelib.ports.connections import Connections, Gone
 from chalicelib.ports.engine import Engine, EngineError, EngineNotFound, LogStream
 from local_runtime.executor.observing.overlap import Overlap
-from local_runtime.executor.observing.viewer import MOST_WAITING, Batch, Viewer
+from local_runtime.executor.observing.viewer import ENOUGH_WAITING, MOST_WAITING, Batch, Viewer
 
 log = logging.getLogger(__name__)
 
@@ -261,21 +261,26 @@ class Source:
         self.close()
 
     def _hold_back(self) -> None:
-        """Read no faster than the viewers take it; but nobody waits for one who is far behind the others."""
+        """Read no faster than the quickest viewer takes it: how far behind that one others are shows how slow they are.
+
+        Were it the slowest, every viewer would always be as far behind as one may be, and whoever came would oust it.
+        """
         with self._changed:
-            while not self._ended:
-                present = [viewer for viewer in self._viewers if not viewer.over]
-                slow = [viewer for viewer in present if viewer.backlog > MOST_WAITING]
-                if not slow:
-                    return
-                quickest = min(viewer.backlog for viewer in present)
-                others_wait = quickest < MOST_WAITING / 2
-                for viewer in slow:
-                    if viewer.stalled or (others_wait and not viewer.catching_up):
-                        viewer.drop("The viewer is too slow")
-                    elif others_wait:
-                        viewer.leave_behind()
+            while not self._ended and self._waits():
                 self._changed.wait(_LOOK_SECONDS)
+
+    def _waits(self) -> bool:
+        """Whether all have enough for now. Whoever would hold up the others is let go or left behind."""
+        present = [viewer for viewer in self._viewers if not viewer.over]
+        quickest = min((viewer.backlog for viewer in present if not viewer.catching_up), default=0)
+        for viewer in present:
+            if viewer.stalled and viewer.backlog > ENOUGH_WAITING:
+                viewer.drop("The viewer is too slow")
+            elif viewer.backlog > MOST_WAITING and viewer.catching_up:
+                viewer.leave_behind()
+            elif viewer.backlog > MOST_WAITING and quickest < MOST_WAITING / 2:
+                viewer.drop("The viewer is too slow")
+        return quickest > ENOUGH_WAITING or any(viewer.backlog > MOST_WAITING for viewer in present)
 
     def _wake(self) -> None:
         with self._changed:

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 MOST_WAITING = 4 * 1024 * 1024
 """Bytes of frames that may wait for one viewer."""
+ENOUGH_WAITING = 1024 * 1024
+"""So many keep a viewer busy: when nobody has fewer, no more are read."""
 MOST_AT_ONCE = 512 * 1024
 STALL_SECONDS = 10.0
 """A viewer that has taken nothing for this long, with frames waiting, is not waited for any more."""
