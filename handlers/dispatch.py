@@ -39,11 +39,14 @@ def dispatch(request: Request, services: Services, paths: Paths | None = None) -
     """Answer a request, always: whatever goes wrong becomes a status and a body `{error}`."""
     match = (paths or table()).match(request.path)
     route = match.route(request.method) if match else None
+    told: dict[str, str] = {}
     try:
-        response = _answer(request, services, match, route)
+        response = _answer(request, services, match, route, told)
     except Exception as error:
         response = _failure(error, request)
-    return finish(response, request, services.settings, route)
+    own = {name for name, _ in response.headers}
+    headers = (*response.headers, *((name, value) for name, value in told.items() if name not in own))
+    return finish(replace(response, headers=headers), request, services.settings, route)
 
 
 @cache
@@ -54,10 +57,13 @@ def table() -> Paths:
     return Paths(ROUTES)
 
 
-def _answer(request: Request, services: Services, match: Match | None, route: Route | None) -> Response:
+def _answer(
+    request: Request, services: Services, match: Match | None, route: Route | None, told: dict[str, str]
+) -> Response:
+    """Put into `told` what limits have to say, whatever comes of the request; a route's own speaks for itself."""
     if match is not None and request.method == "OPTIONS":
         return _options(request, services, match)
-    headers = _count(request, services)
+    told.update(_count(request, services, route))
     if match is None:
         raise errors.NotFound("Nothing answers under this path.")
     if route is None:
@@ -68,10 +74,9 @@ def _answer(request: Request, services: Services, match: Match | None, route: Ro
         browser.same_origin(request, services)
         guards.allowed(request, route.needs)
     for guard in route.guards:
-        extra = guard(request, services)
-        headers = _overlaid(headers, extra) if extra else headers
+        told.update(guard(request, services))
     body.check(request.payload, route)
-    return _with_headers(_response(route.handler(request, services)), headers)
+    return _response(route.handler(request, services))
 
 
 def _options(request: Request, services: Services, match: Match) -> Response:
@@ -79,8 +84,9 @@ def _options(request: Request, services: Services, match: Match) -> Response:
     return Response(204, headers=(*allow, *browser.preflight(request, services.settings)), media_type=None)
 
 
-def _count(request: Request, services: Services) -> Headers:
-    if _below(request, "/api/"):
+def _count(request: Request, services: Services, route: Route | None) -> Headers:
+    # A dashboard asks at every step who is looking: that must not use up what there is for logging in.
+    if _below(request, "/api/") or (route is not None and not route.public):
         limit = guards.RateLimit("api", services.settings.rate_limit_max, guards.QUARTER_HOUR)
     elif _below(request, "/auth/"):
         limit = guards.RateLimit("auth", AUTH_REQUESTS, guards.QUARTER_HOUR)
@@ -98,18 +104,8 @@ def _below(request: Request, area: str) -> bool:
     return unquote(request.path).startswith(area)
 
 
-def _overlaid(headers: Headers, extra: Headers) -> Headers:
-    # A route's own limit speaks for itself: its RateLimit headers replace those of the whole API.
-    names = {name for name, _ in extra}
-    return (*(header for header in headers if header[0] not in names), *extra)
-
-
 def _response(answer: object) -> Response:
     return answer if isinstance(answer, Response) else Response(body=json.dumps(answer))
-
-
-def _with_headers(response: Response, headers: Headers) -> Response:
-    return replace(response, headers=(*response.headers, *headers)) if headers else response
 
 
 def failure(error: Exception, request: Request, services: Services) -> Response:

@@ -165,6 +165,15 @@ def test_a_watch_that_fails_is_a_500_with_its_reason(api: Api) -> None:
     assert api.call("POST", f"{LIST}/watch").must_be(500, "Error") == {"error": "the engine cannot be read"}
 
 
+def test_a_watch_of_many_hosts_takes_no_more_patience_than_one_of_one(api: Api) -> None:
+    for agent in ("attic", "cellar", "nas"):
+        api.report(agent=agent)
+    api.host.silent = True
+    began = api.services.clock.now()
+    api.call("POST", f"{LIST}/watch").must_be(202, "OperationAccepted")
+    assert (api.services.clock.now() - began).total_seconds() == api.services.settings.command_wait_seconds
+
+
 def test_a_watch_that_takes_long_is_a_202_that_can_be_followed(api: Api) -> None:
     api.host.silent = True
     answer = api.call("POST", f"{LIST}/watch")

@@ -309,9 +309,28 @@ class TestRateLimits:
         assert answered(request("GET", THING, client="192.0.2.2", **sent), services).status == 429
         assert answered(request("GET", THING, client="192.0.2.1"), services).status == 200
 
+    @pytest.mark.parametrize(
+        ("method", "target", "status"),
+        [("GET", "/api/v1/nowhere", 404), ("PATCH", THING, 405), ("GET", f"{THING}?", 401), ("POST", THING, 400)],
+    )
+    def test_what_is_refused_tells_of_the_limit_too(self, method: str, target: str, status: int) -> None:
+        sent = {"authorization": ""} if status == 401 else {}
+        response = answered(request(method, target, **sent), FakeServices(settings_with(rate_limit_max=9)))
+        assert response.status == status
+        assert [response.header(f"RateLimit-{name}") for name in ("Limit", "Remaining")] == ["9", "8"]
+
     def test_logging_in_has_a_limit_of_its_own(self) -> None:
         response = dispatch(request("POST", "/auth/login"), FakeServices(), table())
         assert response.header("RateLimit-Policy") == "100;w=900"
+
+    @pytest.mark.parametrize(("method", "path"), [("GET", "/auth/user"), ("POST", "/auth/remember")])
+    def test_asking_who_is_logged_in_leaves_the_limit_of_logging_in_alone(self, method: str, path: str) -> None:
+        services = FakeServices()
+        for _ in range(101):
+            response = dispatch(request(method, path), services, table())
+        assert response.status != 429
+        assert response.header("RateLimit-Policy") == f"{services.settings.rate_limit_max};w=900"
+        assert dispatch(request("POST", "/auth/login"), services, table()).header("RateLimit-Remaining") == "99"
 
     def test_health_is_not_limited(self) -> None:
         assert dispatch(request("GET", "/health"), FakeServices(), table()).header("RateLimit-Policy") is None
