@@ -26,6 +26,11 @@ _COMPANION = (
     r"|(?:windows)?ltsc|windows|nanoserver|windowsservercore|scala|spark|hadoop|es|elasticsearch|opensearch|erlang|otp"
     r"|elixir|perl|lua|tf|torch|gcc|llvm|clang|qt|fips)[-_]?\d++(?:\.\d++)*+"
 )
+# Where the image comes from; next to a companion the number of that is the version, not this one.
+_SYSTEM = (
+    r"(?<![a-z])(?:alpine|debian|ubuntu|ubi|rhel|centos|rocky(?:linux)?|alma(?:linux)?|oracle(?:linux)?|ol|fedora"
+    r"|amazonlinux|al|photon|suse|leap)[-_]?\d++(?:\.\d++)*+"
+)
 _DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 # After `g`, as `git describe` writes it, digits alone will do. A date and a letter is a second build of that day.
 ANY_COMMIT = (
@@ -36,7 +41,8 @@ _ONE_OF_MANY = (
     r"(?<![a-z0-9])(?:pr|pull|mr|(?:pull|merge)[-_]?request|issue|feature|feat|bugfix)[-_.]?\d++(?!\.\d)(?![a-z])"
 )
 _LEADING_PART = re.compile(
-    rf"(?P<name>{_ARCHITECTURE}|{_ONE_OF_MANY}|{ANY_COMMIT})|(?P<companion>{_COMPANION})|(?P<number>\d)", re.IGNORECASE
+    rf"(?P<name>{_ARCHITECTURE}|{_ONE_OF_MANY}|{ANY_COMMIT})|(?P<companion>{_COMPANION})|(?P<system>{_SYSTEM})|(?P<number>\d)",
+    re.IGNORECASE,
 )
 _SUFFIX_PART = re.compile(rf"(?P<name>{_ARCHITECTURE}|{_COMPANION})|(?P<commit>{ANY_COMMIT})|(?P<number>\d+)")
 _COMMIT = re.compile(ANY_COMMIT, re.IGNORECASE)
@@ -68,13 +74,17 @@ def version_start(tag: str) -> int | None:
         return plainly.end()
     companion: re.Match[str] | None = None
     for part in _LEADING_PART.finditer(tag):
-        if part.lastgroup == "number":
-            return part.start()
+        if part.lastgroup == "number" or (part.lastgroup == "system" and companion is None):
+            return _first_digit(tag, part)
         if part.lastgroup == "companion" and companion is None:
             companion = part
     if companion is None or _UNVERSIONED.search(tag):
         return None
-    digit = _FIRST_DIGIT.search(tag, companion.start())
+    return _first_digit(tag, companion)
+
+
+def _first_digit(tag: str, part: re.Match[str]) -> int | None:
+    digit = _FIRST_DIGIT.search(tag, part.start())
     return digit.start() if digit else None
 
 
