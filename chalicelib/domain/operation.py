@@ -85,6 +85,9 @@ class Operation:
     new_image_id: str | None = None
     old_restart: str | None = None
     """The restart policy the old container has by right (`always`, `on-failure:3`); set aside it may have none."""
+    dependents: tuple[str, ...] = ()
+    """The ids of the containers that ran in a namespace of the old one before it was touched: whatever becomes of them
+    while it is away, they are to run again."""
     committed: bool = False
     """Set before the old container is removed: from here on the new one is the one to keep."""
     bound_digest: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from chalicelib.domain.operation import Operation, Phase
+from chalicelib.domain.operation import RECREATION, Operation, Phase
 
 
 class Step(Enum):
@@ -67,6 +67,7 @@ class Plan:
 
 
 _BEFORE_ANY_ACT = (Phase.QUEUED, Phase.PREPARE)
+_NOWHERE_TO_RUN = "it lived in a namespace of a container that is no more, so it could not be started as it was"
 _AT_THE_GATE = (Phase.OLD_STOPPED, Phase.NEW_STARTED, Phase.HEALTH_GATE)
 
 
@@ -97,7 +98,10 @@ def _roll_back(operation: Operation, old: Seen, seen: Observed) -> Plan:
         steps.append(Step.RESTORE_RESTART)
     if misnamed and seen.stranger is None:
         steps.append(Step.RESTORE_NAME)
-    if operation.was_running and not old.running:
+    stands_still = bool(operation.was_running) and not old.running
+    if stands_still and operation.kind == RECREATION:
+        return Plan(tuple(steps), end=Phase.ROLLBACK_FAILED, problem=_NOWHERE_TO_RUN)
+    if stands_still:
         steps.append(Step.START_OLD)
     if misnamed and seen.stranger is not None:
         problem = f"another container took the name {operation.identity.name}; the old one is left as {old.name}"
@@ -145,7 +149,8 @@ def _untouched(operation: Operation, seen: Observed) -> bool:
         and old.name == operation.identity.name
         and not _policy_taken(operation, old)
         and seen.new is None
-        and (old.running or not operation.was_running)
+        # A copy is made because the container has lost its place, and may have ended with it.
+        and (old.running or not operation.was_running or operation.kind == RECREATION)
     )
 
 

@@ -103,6 +103,7 @@ def store(operation: Operation) -> Json:
         "updatedAt": operation.updated_at.isoformat(),
         "endedAt": operation.ended_at.isoformat() if operation.ended_at else None,
         "recoveredAt": operation.recovered_at.isoformat() if operation.recovered_at else None,
+        "dependents": list(operation.dependents) or None,
     }
     return {name: value for name, value in body.items() if value is not None}
 
@@ -118,5 +119,6 @@ def load(identity: Identity, body: Mapping[str, Any], revision: int) -> Operatio
         updated_at=moment.read(body["updatedAt"]),
         ended_at=moment.read_optional(body.get("endedAt")),
         recovered_at=moment.read_optional(body.get("recoveredAt")),
+        dependents=tuple(body.get("dependents", ())),
         revision=revision,
     )

@@ -79,10 +79,15 @@ def plan_replica(
     return Replica(name, body, tuple(endpoints.items()), volumes)
 
 
+def providers_of(container: Document) -> list[str]:
+    """The containers whose namespaces a container lives in, as it names them: by id, as a rule."""
+    modes = (str((container.get("HostConfig") or {}).get(key) or "") for key in SHARED_NAMESPACES)
+    return [mode.removeprefix("container:") for mode in modes if mode.startswith("container:")]
+
+
 def shares_namespace(container: Document, provider_id: str) -> bool:
     """Whether a container lives in a namespace of `provider_id` and must be created anew when that one is replaced."""
-    modes = [str((container.get("HostConfig") or {}).get(key) or "") for key in SHARED_NAMESPACES]
-    return f"container:{provider_id}" in modes
+    return provider_id in providers_of(container)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -35,6 +35,11 @@ def require_same_platform(old_image: Mapping[str, Any], new_image: Mapping[str, 
             raise Failed(f"{reference} is for {new_image.get(part)}, but {old_image[part]} is needed.")
 
 
+def started_at(inspect: Mapping[str, Any]) -> datetime:
+    """When a container was last started; long ago when it never was."""
+    return moment_of(inspect["State"]["StartedAt"])
+
+
 def moment_of(text: object) -> datetime:
     """A time as the engine writes it: in UTC, with nine digits after the second, or fewer."""
     seconds, _, fraction = str(text).rstrip("Z").partition(".")

@@ -118,6 +118,7 @@ def test_every_fact_of_an_operation_comes_back(stores: Stores) -> None:
         "new_image_id": "sha256:c",
         "committed": True,
         "bound_digest": "sha256:d",
+        "dependents": ("e" * 64, "f" * 64),
         "reason_code": "health_gate_failed",
         "last_error": "it said nothing",
         "recovered_at": NOW + timedelta(microseconds=456),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.domain.log import LogLine, LogQuery
+from chalicelib.domain.log import LogQuery
 from chalicelib.domain.stats import CpuTimes, Reading
 from chalicelib.ports.engine import (
     Document,
@@ -24,7 +24,16 @@ from chalicelib.ports.engine import (
     PullProgress,
     RegistryAuth,
 )
-from tests.fakes.engine_state import FakeContainer, FakeImage, inspect_document, list_summary, merged_config, tagged
+from tests.fakes.engine_state import (
+    FakeContainer,
+    FakeImage,
+    inspect_document,
+    list_summary,
+    merged_config,
+    providers,
+    tagged,
+)
+from tests.fakes.engine_streams import FakeEventStream, FakeLogStream
 
 START = 1_700_000_000.0
 
@@ -35,6 +44,7 @@ class _Fault:
     times: int
     before: bool
     error: EngineError
+    spared: int
 
 
 class FakeEngine:
@@ -76,9 +86,11 @@ class FakeEngine:
         image = self._offers.get(tagged(reference))
         return next((name.partition("@")[2] for name in image.digests), None) if image else None
 
-    def fail(self, *, on: str, times: int = 1, before: bool = True, error: EngineError | None = None) -> None:
-        """The next `times` calls of method `on` raise, before they act or after they have acted."""
-        self._faults.append(_Fault(on, times, before, error or EngineUnavailable(f"{on}: no answer")))
+    def fail(
+        self, *, on: str, times: int = 1, before: bool = True, error: EngineError | None = None, spared: int = 0
+    ) -> None:
+        """The next `times` calls of method `on` after those `spared` raise, before they act or after they have."""
+        self._faults.append(_Fault(on, times, before, error or EngineUnavailable(f"{on}: no answer"), spared))
 
     def advance(self, seconds: float) -> None:
         """Lets time pass: scripted exits and health changes happen."""
@@ -88,6 +100,12 @@ class FakeEngine:
                 exits = container.image.exits
                 if container.status == "running" and exits and self.now - (container.started or 0) >= exits[0]:
                     self._end(container, exits[1])
+
+    def cut_off(self) -> list[str]:
+        """The names of running containers in a namespace whose provider has been started anew, or is gone."""
+        lives = {(found.id, found.started) for found in self._containers.values() if found.status == "running"}
+        running = [found for found in self._containers.values() if found.status == "running"]
+        return sorted(found.name for found in running if not lives.issuperset(found.joined.values()))
 
     # The port.
 
@@ -203,8 +221,7 @@ class FakeEngine:
                 # A network is looked for when it is needed, which is now.
                 for network in found.networks:
                     self._known_network(network)
-                found.status, found.started, found.exit_code = "running", self.now, 0
-                self._tell(found, "start")
+                self._run(found)
                 # A command that ends at once has ended before anybody looks.
                 self.advance(0)
 
@@ -218,10 +235,8 @@ class FakeEngine:
         with self._call("restart", container):
             found = self._find(container)
             if found.status == "running":
-                self._tell(found, "die", {"exitCode": "137"})
-                self._tell(found, "stop")
-            found.status, found.started, found.exit_code = "running", self.now, 0
-            self._tell(found, "start")
+                self._stand_still(found, 137, "stop")
+            self._run(found)
 
     def kill(self, container: str) -> None:
         with self._call("kill", container):
@@ -290,6 +305,9 @@ class FakeEngine:
         with self._changed:
             self.calls.append((method, argument))
             fault = next((fault for fault in self._faults if fault.on == method and fault.times), None)
+            if fault and fault.spared:
+                fault.spared -= 1
+                fault = None
             if fault:
                 fault.times -= 1
             if fault and fault.before:
@@ -333,10 +351,28 @@ class FakeEngine:
         if any(found.name == name for found in self._containers.values()):
             raise EngineConflict(f'the container name "/{name}" is already in use')
 
-    def _end(self, container: FakeContainer, code: int, *then: str) -> None:
+    def _run(self, container: FakeContainer) -> None:
+        container.joined = {kind: self._life(one) for kind, one in providers(container).items()}
+        container.status, container.started, container.exit_code = "running", self.now, 0
+        self._tell(container, "start")
+
+    def _life(self, provider: str) -> tuple[str, float | None]:
+        found = self._find(provider)
+        if found.status != "running":
+            raise EngineConflict(f"cannot join a namespace of a container that does not run: {found.id}")
+        return found.id, found.started
+
+    def _stand_still(self, container: FakeContainer, code: int, *then: str) -> None:
         container.status, container.exit_code, container.finished = "exited", code, self.now
         for action in ("die", *then):
             self._tell(container, action, {"exitCode": str(code)} if action == "die" else {})
+        # With the first process of a namespace every other one in it ends.
+        for other in list(self._containers.values()):
+            if other.status == "running" and other.joined.get("PidMode", ("",))[0] == container.id:
+                self._end(other, 137)
+
+    def _end(self, container: FakeContainer, code: int, *then: str) -> None:
+        self._stand_still(container, code, *then)
         if container.host_config.get("AutoRemove"):
             self._vanish(container)
 
@@ -350,39 +386,3 @@ class FakeEngine:
         attributes = {"name": container.name, "image": container.config["Image"], **(more or {})}
         self._events.append(Event(action, container.id, container.name, attributes, self.now))
         self._changed.notify_all()
-
-
-class FakeLogStream(Iterator[Sequence[LogLine]]):
-    """The LogStream of the port over lines that have been written."""
-
-    def __init__(self, lines: Sequence[LogLine]) -> None:
-        self._batches = iter([lines] if lines else [])
-
-    def __next__(self) -> Sequence[LogLine]:
-        return next(self._batches)
-
-    def close(self) -> None:
-        self._batches = iter([])
-
-
-class FakeEventStream(Iterator[Event]):
-    """The EventStream of the port; waits for the next event until it is closed."""
-
-    def __init__(self, events: list[Event], changed: threading.Condition, position: int) -> None:
-        self._events = events
-        self._changed = changed
-        self._position = position
-        self._closed = False
-
-    def __next__(self) -> Event:
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._position < len(self._events))
-            if self._closed:
-                raise StopIteration
-            self._position += 1
-            return self._events[self._position - 1]
-
-    def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()

@@ -28,6 +28,12 @@ class FakeImage:
     architecture: str = "amd64"
 
 
+def providers(container: FakeContainer) -> dict[str, str]:
+    """The containers whose namespaces it lives in, by the kind of namespace."""
+    modes = {kind: str(container.host_config.get(kind) or "") for kind in ("NetworkMode", "PidMode", "IpcMode")}
+    return {kind: mode.removeprefix("container:") for kind, mode in modes.items() if mode.startswith("container:")}
+
+
 @dataclass
 class FakeContainer:
     id: str
@@ -41,6 +47,8 @@ class FakeContainer:
     exit_code: int = 0
     started: float | None = None
     finished: float | None = None
+    joined: dict[str, tuple[str, float | None]] = field(default_factory=dict)
+    """The lives it shares, by the kind of namespace: of which container, started when."""
     output: list[LogLine] = field(default_factory=list)
     """What it has written; a test puts it there."""
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from chalicelib.domain.container import Identity
-from chalicelib.domain.operation import Operation, Phase
+from chalicelib.domain.operation import RECREATION, Operation, Phase
 from chalicelib.domain.recovery import Course, Observed, Plan, Seen, Step, plan
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -149,6 +149,26 @@ def test_a_stranger_under_the_name_is_left_alone_and_the_old_one_runs() -> None:
 def test_nothing_is_made_beside_a_stranger_who_took_the_place() -> None:
     found = plan(operation(), Observed(stranger=stranger(), recreatable=True), failed=True)
     assert (found.steps, found.end) == ((), Phase.ROLLBACK_FAILED)
+
+
+def copied(phase: Phase) -> Operation:
+    """One that makes a container anew, since what it lived in has been replaced."""
+    return replace(operation(phase), kind=RECREATION)
+
+
+def test_a_copy_begins_again_though_its_container_has_ended_with_its_namespace() -> None:
+    seen = Observed(old=Seen(OLD, "web", False))
+    assert plan(copied(Phase.PREPARE), seen, failed=False).course is Course.BEGIN_AGAIN
+
+
+def test_nothing_is_started_in_a_namespace_that_is_no_more() -> None:
+    seen = Observed(old=Seen(OLD, TEMPORARY, False), new=Seen(NEW, "web", True))
+    found = plan(copied(Phase.NEW_STARTED), seen, failed=True)
+    assert (found.steps, found.end) == (
+        (Step.STOP_NEW, Step.REMOVE_NEW, Step.RESTORE_NAME),
+        Phase.ROLLBACK_FAILED,
+    )
+    assert "no more" in (found.problem or "")
 
 
 @dataclass

@@ -545,12 +545,46 @@ def test_who_lives_in_a_namespace_is_restarted_when_the_old_provider_comes_back(
     assert bench.engine.inspect("side")["HostConfig"]["NetworkMode"] == f"container:{provider}"
 
 
+def test_who_ended_with_its_provider_runs_again(bench: Bench) -> None:
+    provider = bench.run()
+    sharing(bench, provider, "probe", "PidMode")
+    sharing(bench, bench.engine.inspect("probe")["Id"], "far")
+    stopped = sharing(bench, provider, "stopped")
+    bench.engine.stop(stopped)
+    bench.perform(bench.ask())
+    bench.sweep()
+    assert bench.names() == {"web": "running", "probe": "running", "far": "running", "stopped": "created"}
+    assert bench.engine.cut_off() == []
+
+
+def test_who_lost_its_provider_and_then_the_power_runs_again(bench: Bench) -> None:
+    sharing(bench, bench.run())
+    bench.perform(bench.ask())
+    bench.engine.stop("side")
+    bench.clock.sleep((PATIENCE + timedelta(hours=1)).total_seconds())
+    bench.sweep()
+    assert (bench.names(), bench.engine.cut_off()) == ({"web": "running", "side": "running"}, [])
+
+
+def test_a_copy_that_does_not_live_is_told_and_not_made_over_and_over(bench: Bench) -> None:
+    side = sharing(bench, bench.run())
+    bench.perform(bench.ask())
+    (waiting,) = bench.operations.open_of(AGENT)
+    bench.adopt(waiting)
+    bench.engine.fail(on="start", times=1, error=EngineRejected(500, "no room"))
+    assert fails(bench, waiting).phase is Phase.ROLLBACK_FAILED
+    assert (bench.operations.open_of(AGENT), bench.engine.inspect("side")["Id"]) == ([], side)
+    bench.performer._updates.tidy(bench.station(), bench.claim_again(waiting.id))
+    bench.sweep()
+    assert (bench.names(), bench.engine.cut_off()) == ({"web": "running", "side": "running"}, [])
+
+
 def test_who_was_cut_off_by_a_crash_is_found_when_tidying(bench: Bench) -> None:
     provider = bench.run()
     sharing(bench, provider)
     operation = bench.ask()
     claim = bench.claim(operation.id)
-    bench.engine.fail(on="containers", times=1, error=EngineUnavailable("gone"))
+    bench.engine.fail(on="containers", spared=1, error=EngineUnavailable("gone"))
     with pytest.raises(EngineUnavailable):
         bench.perform(operation, claim)
     assert bench.ended(operation).phase is Phase.SUCCEEDED

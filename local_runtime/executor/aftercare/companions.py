@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.container import Container
@@ -12,7 +10,7 @@ from chalicelib.domain.dependency import needs, restarts_with
 from chalicelib.domain.operation import UPDATE, Operation, Phase
 from chalicelib.ports.engine import EngineError, EngineUnavailable
 from local_runtime.executor.host import Host
-from local_runtime.executor.inspection import inspect_optional
+from local_runtime.executor.inspection import inspect_optional, started_at
 
 
 def restart_companions(host: Host, operation: Operation, _container: Container | None) -> None:
@@ -29,12 +27,12 @@ def restart_companions(host: Host, operation: Operation, _container: Container |
     moving = {one.identity for one in host.operations.open_of(identity.agent)}
     for one in wanted:
         if identity in direct[one.identity] and one.identity not in moving:
-            _restart(host, operation, one, _started(updated))
+            _restart(host, operation, one, started_at(updated))
 
 
 def _restart(host: Host, operation: Operation, container: Container, since: datetime) -> None:
     document = inspect_optional(host.engine, container.id)
-    if document is None or not document["State"].get("Running") or _started(document) >= since:
+    if document is None or not document["State"].get("Running") or started_at(document) >= since:
         return
     status, details = "success", f"{operation.identity.name}, which it depends on, was updated"
     try:
@@ -52,7 +50,3 @@ def _restart(host: Host, operation: Operation, container: Container, since: date
         details=details,
     )
     host.audit.add([entry])
-
-
-def _started(inspect: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(str(inspect["State"]["StartedAt"]).replace("Z", "+00:00"))

@@ -52,13 +52,14 @@ def stranded_dependents(host: Host, agent: str, watcher: str) -> Iterator[Operat
     One that is being changed already is left to whoever does.
     """
     stored = host.containers.of_watcher(agent, watcher)
-    replaced = {former: one.name for one in stored for former in one.former_ids}
-    for document in stranded(host.engine, replaced):
+    replaced = {former: one.identity for one in stored for former in one.former_ids}
+    for provider_id, document in stranded(host.engine, replaced):
         name = str(document["Name"]).lstrip("/")
         if original_name(name) is not None:
             continue
         try:
-            yield host.operations.open(_recreation(host, Identity(agent, watcher, canonical_name(name)), document))
+            identity = Identity(agent, watcher, canonical_name(name))
+            yield host.operations.open(_recreation(host, identity, document, replaced[provider_id]))
         except Conflict:
             log.info("%s is being changed already; it will find its provider then", name)
 
@@ -80,9 +81,12 @@ def _settle(host: Host, identity: Identity, name: str, container_id: str) -> int
     return 0
 
 
-def _recreation(host: Host, identity: Identity, document: Document) -> Operation:
+def _recreation(host: Host, identity: Identity, document: Document, provider: Identity) -> Operation:
+    """A copy of the container for the namespace of its provider; it is to run if it did before that was replaced."""
     now = host.clock.now()
     image = str(document["Config"]["Image"])
+    moves = [one for one in host.operations.history(provider) if document["Id"] in one.dependents]
+    ran_with = next((one.dependents for one in moves if one.phase is not Phase.FAILED), ())
     return Operation(
         id=host.clock.new_id(),
         identity=identity,
@@ -90,6 +94,8 @@ def _recreation(host: Host, identity: Identity, document: Document) -> Operation
         created_at=now,
         updated_at=now,
         kind=RECREATION,
+        was_running=bool(document["State"].get("Running") or ran_with),
+        dependents=tuple(one for one in ran_with if one != document["Id"]),
         from_version=image,
         to_version=image,
         target_image=image,

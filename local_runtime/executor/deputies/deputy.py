@@ -25,7 +25,7 @@ from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import HandedOver
 from local_runtime.executor.deputies.itself import Itself
 from local_runtime.executor.host import Host
-from local_runtime.executor.inspection import inspect_optional, moment_of
+from local_runtime.executor.inspection import inspect_optional, moment_of, started_at
 from local_runtime.executor.station import Station
 from local_runtime.executor.updating.ledger import record
 
@@ -99,7 +99,7 @@ class Deputies:
         engine = station.watcher.engine
         if container_id not in self._itself.on(station.watcher.name, engine):
             return False
-        return moment_of(engine.inspect(container_id)["State"]["StartedAt"]) > command.created_at
+        return started_at(engine.inspect(container_id)) > command.created_at
 
     def clear(self, host: Host, agent: str, watcher: str) -> int:
         """Remove deputies that have nothing to do any more; how many. Raises EngineError."""

@@ -24,7 +24,7 @@ from chalicelib.wire.log_line import log_to
 from local_runtime.executor.deputies.deputy import name_of
 from local_runtime.executor.executor import Executor
 from local_runtime.executor.host import Witness
-from local_runtime.executor.inspection import moment_of
+from local_runtime.executor.inspection import started_at
 from local_runtime.executor.station import connect
 from local_runtime.executor.updating.health import Document, require_heard
 
@@ -138,7 +138,7 @@ def _reported(services: Services) -> Witness:
             agent = services.agents.get(services.settings.agent)
         except Unavailable:
             return False
-        if agent is None or agent.seen_at is None or agent.seen_at <= moment_of(document["State"]["StartedAt"]):
+        if agent is None or agent.seen_at is None or agent.seen_at <= started_at(document):
             return False
         # One of another version may not say where it runs; the old one is stopped, so it is this one all the same.
         own = agent.facts.get("own") or ()

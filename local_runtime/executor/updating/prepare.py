@@ -29,11 +29,8 @@ class Prepared:
     old_image: Document
     new_image: Document
     replica: Replica
-
-    @property
-    def was_running(self) -> bool:
-        """Whether the successor must run."""
-        return bool(self.source["State"].get("Running"))
+    was_running: bool
+    """Whether the successor must run."""
 
     @property
     def bound_digest(self) -> str | None:
@@ -76,7 +73,9 @@ def prepare(host: Host, operation: Operation) -> Prepared:
         host_name=info.get("Name"),
         resolve_container=lambda container: _name_of(host, operation, container),
     )
-    return Prepared(source, old_image, new_image, replica)
+    # What has lost its namespace may have ended with it, and its operation knows better than the engine.
+    runs = bool(source["State"].get("Running")) or (operation.kind == RECREATION and bool(operation.was_running))
+    return Prepared(source, old_image, new_image, replica, runs)
 
 
 def remember(host: Host, operation: Operation, prepared: Prepared, temp_name: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chalicelib.domain.operation import ROLLBACK, Operation, Phase
+from chalicelib.domain.operation import RECREATION, ROLLBACK, Operation, Phase
 from chalicelib.domain.recovery import Course, Step, plan
 from local_runtime.executor.host import Host, observe
 from local_runtime.executor.updating.ledger import record
-from local_runtime.executor.updating.undo import carry_out, end, give_name_back, undo
+from local_runtime.executor.updating.undo import carry_out, end, give_name_back, make_whole, undo
 from local_runtime.executor.updating.update import Broken, Story, update
 
 INTERRUPTED = "interrupted"
@@ -42,7 +42,7 @@ def recover(host: Host, operation: Operation, *, forgotten: bool) -> Operation:
         except Broken as broken:
             return undo(host, story.operation, broken.code, str(broken))
     if course.end is not Phase.SUCCEEDED:
-        return undo(host, operation, INTERRUPTED, _CAUSE)
+        return _make_anew(host, operation) or undo(host, operation, INTERRUPTED, _CAUSE)
     with host.claim.service_down():
         trouble = carry_out(host, operation, seen, course)
     if trouble is not None and trouble.transient:
@@ -50,3 +50,17 @@ def recover(host: Host, operation: Operation, *, forgotten: bool) -> Operation:
     if trouble is not None and Step.START_NEW in course.steps:
         return undo(host, replace(operation, committed=False), "start_new_failed", str(trouble))
     return end(host, operation, course)
+
+
+def _make_anew(host: Host, operation: Operation) -> Operation | None:
+    """A copy that is made because its container lost its namespace knows no way back: it is begun again instead.
+
+    None for any other operation, and when the host does not allow it.
+    """
+    if operation.kind != RECREATION or operation.committed:
+        return None
+    with host.claim.service_down():
+        _, seen = make_whole(host, operation)
+    if seen.old is None or seen.old.name != operation.identity.name or seen.new is not None:
+        return None
+    return update(host, replace(operation, recovered_at=None, temp_name=None, new_container_id=None, new_image_id=None))

@@ -9,7 +9,7 @@ from chalicelib.domain.operation import ROLLBACK, Operation, Phase
 from chalicelib.domain.recovery import Observed, Plan, Step, plan
 from chalicelib.domain.reference import Reference, is_image_id
 from chalicelib.ports.engine import Engine, EngineError, EngineNotFound
-from local_runtime.executor.aftercare.dependents import restart_dependents
+from local_runtime.executor.aftercare.dependents import rejoin
 from local_runtime.executor.host import Host, observe, restart_policy
 from local_runtime.executor.inspection import inspect_optional
 from local_runtime.executor.updating.ledger import attempt, insist, record
@@ -29,14 +29,16 @@ def undo(host: Host, operation: Operation, reason: str, cause: str) -> Operation
     operation = attempt(host, fact)
     with host.claim.service_down():
         course, seen = make_whole(host, operation)
-        if operation.old_stopped and seen.old is not None:
-            restart_dependents(host.engine, operation.container_id)
+        if operation.was_running and seen.old is not None:
+            rejoin(host.engine, seen.old.id, operation.dependents)
     if operation.kind == ROLLBACK and seen.old is not None:
         give_name_back(host.engine, seen.old.id)
     if operation is fact:
         operation = insist(host, fact)
     if seen.old is not None:
-        operation = replace(operation, container_id=seen.old.id)
+        # Those that lived in a container which had to be made once more have nothing left to join: they are made anew.
+        waiting = () if seen.old.id == operation.container_id else operation.dependents
+        operation = replace(operation, container_id=seen.old.id, dependents=waiting)
     return end(host, operation, course)
 
 

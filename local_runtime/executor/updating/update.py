@@ -8,8 +8,9 @@ from contextlib import contextmanager, suppress
 
 from chalicelib.domain.errors import Failed, Stale, Unavailable
 from chalicelib.domain.gate import REASON
-from chalicelib.domain.operation import CANCELLED, ROLLBACK, WAS_CANCELLED, Operation, Phase, temporary_name
+from chalicelib.domain.operation import CANCELLED, RECREATION, ROLLBACK, WAS_CANCELLED, Operation, Phase, temporary_name
 from chalicelib.ports.engine import EngineError, EngineRejected
+from local_runtime.executor.aftercare.dependents import running_dependents
 from local_runtime.executor.compose.step import require_editable
 from local_runtime.executor.host import Host, restart_of, restart_policy
 from local_runtime.executor.security.gatekeeper import Refused
@@ -49,13 +50,14 @@ def update(host: Host, operation: Operation) -> Operation:
                 require_editable(host, operation, prepared.source, prepared.bound_digest)
                 before_update(host, operation, prepared.source, prepared.old_image)
                 remember(host, operation, prepared, temp_name)
+                dependents = _dependents(host, operation)
     except Broken as broken:
         refused = REASON if broken.code == REASON else None
         return story.record(Phase.FAILED, last_error=str(broken), reason_code=refused)
     if settled:
         return story.record(Phase.SUCCEEDED, new_container_id=operation.container_id)
     try:
-        story.replace_container(prepared, temp_name)
+        story.replace_container(prepared, temp_name, dependents)
         return story.commit()
     except Broken as broken:
         return undo(host, story.operation, broken.code, str(broken))
@@ -73,13 +75,14 @@ class Story:
         self.operation = record(self._host, self.operation, phase, **facts)
         return self.operation
 
-    def replace_container(self, prepared: Prepared, temp_name: str) -> None:
+    def replace_container(self, prepared: Prepared, temp_name: str, dependents: tuple[str, ...]) -> None:
         """Put the new container in the place of the old one, up to its proof. Raises Broken."""
         engine, old_id = self._host.engine, self.operation.container_id
         self.record(
             Phase.PREPARE,
             temp_name=temp_name,
             was_running=prepared.was_running,
+            dependents=dependents,
             new_image_id=prepared.new_image["Id"],
             bound_digest=prepared.bound_digest,
             old_restart=restart_of(prepared.source),
@@ -177,6 +180,12 @@ class Story:
             except EngineError as error:
                 trouble = error
         return f"the old container could not be removed yet: {trouble}"
+
+
+def _dependents(host: Host, operation: Operation) -> tuple[str, ...]:
+    """Those that run in its namespaces; a copy's own provider has taken some of them along before."""
+    before = operation.dependents if operation.kind == RECREATION else ()
+    return tuple(dict.fromkeys((*before, *running_dependents(host.engine, operation.container_id))))
 
 
 def _prepared(host: Host, operation: Operation) -> Prepared:

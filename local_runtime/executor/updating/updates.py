@@ -64,11 +64,10 @@ class Updates:
             raise Conflict(operation.last_error or IMPOSSIBLE, operation.id)
         if operation.reason_code == REASON:
             raise Conflict(operation.last_error or "the security gate blocks it", operation.id)
-        if operation.kind == RECREATION and operation.reason_code == INTERRUPTED:
+        if _replaced(operation):
             self._follow_provider(station, host)
         if operation.phase is not Phase.SUCCEEDED:
             raise Failed(operation.last_error or operation.rollback_reason or "the update failed", operation.id)
-        self._follow_provider(station, host)
         return {"operation_id": operation.id, "container_id": survivor(operation)}
 
     def tidy(self, station: Station, claim: Claim) -> int:
@@ -105,8 +104,18 @@ class Updates:
         self._later(look)
 
 
+def _replaced(operation: Operation) -> bool:
+    """Whether there may be containers in a namespace of one that is no more: also one that removed itself comes back
+    under another id. A copy that could not be made is tried again when tidying, unless it was merely interrupted.
+    """
+    if operation.phase is Phase.SUCCEEDED or operation.reason_code == INTERRUPTED:
+        return True
+    return operation.kind != RECREATION and operation.phase is not Phase.FAILED
+
+
 def _resume(host: Host, operation: Operation, attentive_since: datetime) -> Operation:
-    forgotten = operation.forgotten(attentive_since)
+    # Nobody asks for a copy: it is made because a container has lost its place, which waiting does not give back.
+    forgotten = operation.kind != RECREATION and operation.forgotten(attentive_since)
     if operation.phase is not Phase.QUEUED:
         return recover(host, operation, forgotten=forgotten)
     if forgotten:
