@@ -47,9 +47,14 @@ def vigil(operation: Operation, labels: Mapping[str, str]) -> Vigil | None:
         operation.identity,
         operation.id,
         operation.new_container_id or "",
-        operation.ended_at + _duration(labels, "rollback.window", _WINDOW),
+        operation.ended_at + window(labels),
         _duration(labels, "rollback.interval", _INTERVAL),
     )
+
+
+def window(labels: Mapping[str, str]) -> timedelta:
+    """How long the labels have a container looked after once it was updated; no time when they do not ask for it."""
+    return _duration(labels, "rollback.window", _WINDOW) if flag(labels, "rollback.auto") else timedelta()
 
 
 def _duration(labels: Mapping[str, str], name: str, default: int) -> timedelta:

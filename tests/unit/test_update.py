@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +89,28 @@ def test_while_health_is_waited_for_the_operation_shows_that_it_lives(bench: Ben
     waits = [one.updated_at for one in bench.operations.written if one.phase is Phase.HEALTH_GATE]
     assert len(waits) >= 3
     assert all(later - earlier < timedelta(seconds=12) for earlier, later in pairwise(waits))
+
+
+@pytest.mark.parametrize(
+    ("labels", "check", "seconds", "phase"),
+    [
+        ({}, CHECK, 29, Phase.SUCCEEDED),
+        ({}, CHECK, 31, Phase.ROLLED_BACK),
+        ({}, CHECK | {"StartPeriod": 60_000_000_000}, 60, Phase.SUCCEEDED),
+        ({"dd.rollback.window": "90000"}, CHECK, 60, Phase.ROLLED_BACK),
+        ({"dd.rollback.window": "90000", "dd.rollback.auto": "true"}, CHECK, 89, Phase.SUCCEEDED),
+        ({"dd.rollback.auto": "true"}, CHECK, 299, Phase.SUCCEEDED),
+    ],
+)
+def test_health_is_waited_for_as_long_as_check_and_labels_ask(
+    bench: Bench, labels: dict[str, str], check: dict[str, Any], seconds: float, phase: Phase
+) -> None:
+    bench.run(Labels=labels)
+    bench.engine.offer("app:2", {"Healthcheck": check}, health=((0, "starting"), (seconds, "healthy")))
+    operation = bench.ask()
+    with suppress(Failed):
+        bench.perform(operation)
+    assert bench.ended(operation).phase is phase
 
 
 def test_a_stopped_container_moves_and_stays_stopped(bench: Bench) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chalicelib.domain.vigil import window
 from local_runtime.executor.host import Host
 from local_runtime.executor.inspection import inspect_optional
 
@@ -38,7 +39,8 @@ def require_healthy(host: Host, container: str, beat: Callable[[], object]) -> N
     `beat` is called every ten seconds, so that the waiting can be seen.
     """
     started = beaten = host.clock.monotonic()
-    patience = max(float(host.settings.health_gate_seconds), _patience(_require_running(host, container)))
+    document = _require_running(host, container)
+    patience = max(float(host.settings.health_gate_seconds), _patience(document), _watched_over(document))
     while True:
         document = _require_running(host, container)
         health = document["State"].get("Health") or {}
@@ -97,6 +99,11 @@ def _patience(document: Document) -> float:
     timeout = check.get("Timeout", 0) / _NANOSECONDS or _DEFAULT_TIMEOUT
     retries = check.get("Retries", 0) or _DEFAULT_RETRIES
     return float(check.get("StartPeriod", 0) / _NANOSECONDS + interval * retries + timeout)
+
+
+def _watched_over(document: Document) -> float:
+    """Who has a container looked after for a while gives its first health check as long."""
+    return window((document.get("Config") or {}).get("Labels") or {}).total_seconds()
 
 
 def _last_output(health: Document) -> str:
