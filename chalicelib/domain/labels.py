@@ -16,6 +16,7 @@ DEFAULT_ICON = "mdi:docker"
 COMPOSE_PROJECT = "com.docker.compose.project"
 STACK = "com.docker.stack.namespace"
 SWARM_SERVICE = "com.docker.swarm.service.id"
+SWARM_TASK = "com.docker.swarm.task.id"
 
 _OURS = ("dd.", "wud.")
 _DAYS = re.compile(r"^[0-9]{1,3}$")

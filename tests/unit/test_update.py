@@ -181,6 +181,13 @@ def test_a_container_renamed_since_the_request_is_left_alone(bench: Bench) -> No
     assert bench.names() == {"site": "running"}
 
 
+def test_a_task_of_a_swarm_is_left_to_the_swarm(bench: Bench) -> None:
+    made = bench.run(Labels={"com.docker.swarm.task.id": "t1", "com.docker.swarm.service.id": "s1"})
+    ended = fails(bench, bench.ask())
+    assert (ended.phase, "update the service" in (ended.last_error or "")) == (Phase.FAILED, True)
+    assert bench.engine.inspect("web")["Id"] == made
+
+
 def test_a_digest_that_leads_to_the_same_image_changes_nothing(bench: Bench) -> None:
     bench.engine.offer("app:3")
     bench.engine.pull("app:3")

@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib.domain.backup import Backup
 from chalicelib.domain.errors import Failed
+from chalicelib.domain.labels import SWARM_TASK
 from chalicelib.domain.operation import RECREATION, ROLLBACK, Operation, original_name
 from chalicelib.domain.reference import Reference, choose_reference, own_digest
 from chalicelib.ports.engine import EngineNotFound
@@ -111,6 +112,9 @@ def _source(host: Host, operation: Operation) -> Document:
         raise Failed(f"{name} is now called {source['Name'].lstrip('/')}; watch it again first.")
     if source["State"].get("Paused"):
         raise Failed("The container is paused; unpause it first.")
+    if (source["Config"].get("Labels") or {}).get(SWARM_TASK):
+        # Its swarm would miss it as soon as it stops, and start another one beside its successor.
+        raise Failed("The container is a task of a swarm service: the swarm makes and replaces it; update the service.")
     return source
 
 
