@@ -15,8 +15,6 @@ from tests.builders.requests import event
 from tests.builders.routes import PATHS
 from tests.fakes.services import FakeServices, settings_with
 
-JSON_POST = {"content_type": "application/json"}
-
 
 @dataclass(frozen=True)
 class Answer:

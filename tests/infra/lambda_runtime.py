@@ -72,12 +72,10 @@ class LambdaRuntime:
             "LAMBDA_TASK_ROOT": str(task),
             "_HANDLER": handler,
         }
-        started = time.monotonic()
         self._process = python(task, libraries, "-m", "awslambdaric", handler, **(variables | environment))
         self._output: list[str] = []
         threading.Thread(target=self._read, daemon=True).start()
         self._idle.wait(PATIENCE)
-        self.init_seconds = time.monotonic() - started
 
     def __enter__(self) -> LambdaRuntime:
         return self

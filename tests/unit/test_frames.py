@@ -30,14 +30,6 @@ def parts_of(text: bytes, time: str, *, last_newline: bool = True) -> list[bytes
     return [f"{time} ".encode() + part + end for part, end in zip(parts, ends, strict=True)]
 
 
-def framed(lines: list[tuple[int, bytes]], *, last_newline: bool = True) -> bytes:
-    return b"".join(
-        frame(kind, part)
-        for number, (kind, text) in enumerate(lines)
-        for part in parts_of(text, time_of(number), last_newline=last_newline)
-    )
-
-
 def read(reader: LineReader, data: bytes, cuts: list[int]) -> list[LogLine]:
     found: list[LogLine] = []
     before = 0
