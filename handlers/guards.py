@@ -32,7 +32,7 @@ def authenticated(request: Request, services: Services) -> Caller:
         sessions=services.sessions,
         tokens=services.tokens,
         vouch=lambda token: _vouched(token, services),
-        vouched=bool(services.providers),
+        vouched=lambda: bool(services.providers),
         anonymous=services.settings.anonymous,
         now=services.clock.now(),
     )

@@ -96,7 +96,7 @@ def authenticate(
     sessions: Sessions,
     tokens: TokenStore,
     vouch: Callable[[str], str | None],
-    vouched: bool,
+    vouched: Callable[[], bool],
     anonymous: bool,
     now: datetime,
 ) -> Identified:
@@ -140,7 +140,7 @@ def _by_password(shown: Credentials, doorkeeper: Doorkeeper, anonymous: bool, no
 
 
 def _by_token(
-    text: str, accounts: AccountStore, tokens: TokenStore, anonymous: bool, vouched: bool, now: datetime
+    text: str, accounts: AccountStore, tokens: TokenStore, anonymous: bool, vouched: Callable[[], bool], now: datetime
 ) -> Identified | None:
     token = tokens.get(digest(text))
     if token is None or token.over(now) or not _owner_may_come_in(token, accounts, anonymous, vouched):
@@ -150,18 +150,18 @@ def _by_token(
     return Identified(token.owner, "token", scopes=allowed(token.scopes))
 
 
-def _owner_may_come_in(token: Token, accounts: AccountStore, anonymous: bool, vouched: bool) -> bool:
+def _owner_may_come_in(token: Token, accounts: AccountStore, anonymous: bool, vouched: Callable[[], bool]) -> bool:
     if token.owner_scheme == "anonymous":
         return anonymous
-    return vouched if token.owner_scheme == "oidc" else accounts.get(token.owner) is not None
+    return vouched() if token.owner_scheme == "oidc" else accounts.get(token.owner) is not None
 
 
 def _by_session(
-    text: str, accounts: AccountStore, sessions: Sessions, vouched: bool, now: datetime
+    text: str, accounts: AccountStore, sessions: Sessions, vouched: Callable[[], bool], now: datetime
 ) -> Identified | None:
     session = sessions.read(text, now)
     # A session without a fingerprint is of somebody an identity provider has vouched for.
-    if session is None or not (session.fingerprint or vouched):
+    if session is None or not (session.fingerprint or vouched()):
         return None
     if session.fingerprint:
         account = accounts.get(session.name)

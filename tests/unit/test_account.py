@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from threading import Thread
 
@@ -98,14 +99,16 @@ class TestSessionTexts:
         assert SignedSessions(SECRET).read(text, NOON) is None
 
 
-def _authenticate(shown: Credentials, *, anonymous: bool = False) -> Identified:
+def _authenticate(
+    shown: Credentials, *, anonymous: bool = False, vouched: Callable[[], bool] = lambda: False
+) -> Identified:
     return authenticate(
         shown,
         doorkeeper=doorkeeper(FakeServices(accounts=FakeAccounts(ADA))),
         sessions=SignedSessions(SECRET),
         tokens=FakeTokens(),
         vouch=lambda _token: None,
-        vouched=False,
+        vouched=vouched,
         anonymous=anonymous,
         now=NOON,
     )
@@ -130,6 +133,18 @@ class TestAuthenticate:
         keeper = doorkeeper(FakeServices(accounts=store))
         assert keeper.verified("a" * 257, "x") is None
         assert keeper.verified("a" * 256, "x") is None
+
+    def test_providers_are_looked_for_only_for_those_they_have_vouched_for(self) -> None:
+        """What providers need may not be installed: that must keep nobody else out."""
+        kept = [open_session("ada", "id-9", NOON, ADA.fingerprint), open_session("ada", "id-9", NOON)]
+        ours, theirs = map(SignedSessions(SECRET).write, kept)
+        asked: list[str] = []
+        for shown in (Credentials(session=ours), Credentials("ada", "difference engine")):
+            _authenticate(shown, vouched=lambda: bool(asked.append("x")))  # type: ignore[func-returns-value]
+        assert asked == []
+        assert _authenticate(Credentials(session=theirs), vouched=lambda: True).scheme == "oidc"
+        with pytest.raises(Unauthenticated):
+            _authenticate(Credentials(session=theirs))
 
     @pytest.mark.parametrize(
         "shown",
