@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import threading
 from base64 import b64encode
 from collections.abc import Mapping
@@ -207,6 +208,15 @@ def test_telegram_escapes_what_its_format_would_read(web: Receiver) -> None:
     assert "&lt;b&gt; &amp; web" in sent.json["text"]
 
 
+def test_telegram_escapes_markdown_in_bold_titles_too(web: Receiver) -> None:
+    web.answer = b'{"ok": true, "result": {}}'
+    tell(trigger("telegram", bottoken="123456789:AABBCCDDEEFFaabbccddeeff00112233445", chatid="12315544",
+                 simpletitle="my_app", simplebody="my_app *1.2-3* [x](y)"))  # fmt: skip
+    said = web.only.json
+    assert said["parse_mode"] == "MarkdownV2"
+    assert said["text"] == "*my\\_app*\nmy\\_app \\*1\\.2\\-3\\* \\[x\\]\\(y\\)"
+
+
 def test_matrix_sends_under_its_key_so_that_the_server_drops_a_second_one(web: Receiver) -> None:
     tell(trigger("matrix", url=web.url, roomid="!room:example.com", accesstoken="syt_token"))
     sent = web.only
@@ -307,6 +317,20 @@ def test_mqtt_keeps_each_container_under_a_topic_of_its_own() -> None:
     assert said["labels_com_docker_compose_project"] == "demo"
     assert said["image_tag_value"] == "1.2.3" and said["update_available"] is True
     assert "s3cret" not in payload.decode()
+
+
+def test_mqtt_logs_in_behind_tls_and_shows_a_certificate_of_its_own(tmp_path: Path) -> None:
+    certificate, key = map(str, make_certificate(tmp_path))
+    with mqtt_broker((certificate, key)) as broker:
+        options = {"url": f"mqtts://127.0.0.1:{broker.port}", "user": "ada", "password": "pass word"}
+        with pytest.raises(NotSent, match=r"certificate"):
+            tell(trigger("mqtt", **options))
+        assert broker.login is None
+        tell(trigger("mqtt", **options, tls_rejectunauthorized="false"))
+        assert broker.shown is None
+        tell(trigger("mqtt", **options, tls_cachain=certificate, tls_clientcert=certificate, tls_clientkey=key))
+    assert len(broker.published) == 2 and broker.login == ("slipway-kkkkkkkk", "ada", "pass word")
+    assert broker.shown == ssl.PEM_cert_to_DER_cert(Path(certificate).read_text())
 
 
 def test_mqtt_tells_home_assistant_where_to_find_and_how_to_install() -> None:

@@ -86,7 +86,8 @@ def _slack(trigger: Trigger) -> str:
 
 def _telegram(trigger: Trigger) -> str:
     style = "html" if option(trigger, "messageformat") == "HTML" else "markdown"
-    named = {"format": style, "image": "no", "detect": "no"}
+    # Its older Markdown cannot escape what stands in bold, as titles do.
+    named = {"format": style, "mdv": "v2", "image": "no", "detect": "no"}
     return f"tgram://{option(trigger, 'bottoken')}/{_quoted(option(trigger, 'chatid'))}/{_query(named)}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ class Broker:
     login: tuple[str, str, str] | None = None
     subscribed: list[str] = field(default_factory=list)
     readers: list[socket.socket] = field(default_factory=list)
+    shown: bytes | None = None
+    """The certificate of the last client that showed one."""
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def push(self, topic: str, payload: bytes, *, retained: bool = False) -> None:
@@ -36,11 +39,26 @@ class Broker:
 
 
 @contextmanager
-def mqtt_broker() -> Iterator[Broker]:
-    """A broker at work."""
+def mqtt_broker(tls: tuple[str, str] | None = None) -> Iterator[Broker]:
+    """A broker at work; behind TLS with a certificate and its key, where clients may show that same certificate."""
     broker = Broker()
 
     class Session(socketserver.StreamRequestHandler):
+        def setup(self) -> None:
+            if tls:
+                context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls[0])
+                context.load_cert_chain(*tls)
+                context.verify_mode = ssl.CERT_OPTIONAL
+                try:
+                    self.request = context.wrap_socket(self.request, server_side=True)
+                except OSError:
+                    # Whoever does not trust us has gone.
+                    self.request, gone = socket.socketpair()
+                    gone.close()
+                else:
+                    broker.shown = self.request.getpeercert(binary_form=True)
+            super().setup()
+
         def handle(self) -> None:
             while packet := self._packet():
                 kind, flags, body = packet
