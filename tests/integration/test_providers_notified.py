@@ -460,6 +460,13 @@ def test_a_command_that_fails_says_how() -> None:
         tell(trigger("command", cmd="echo it broke >&2; exit 3"))
 
 
+def test_a_command_that_repeats_a_secret_it_was_handed_is_not_quoted() -> None:
+    one = trigger("command", cmd="echo $DEPLOY_TOKEN for $PLACE >&2; exit 1", env="DEPLOY_TOKEN,PLACE")
+    told = message(one, (notice(one),), "k")
+    with pytest.raises(NotSent, match=r"ended with 1: \*\*\* for home$"):
+        ProviderSender({"DEPLOY_TOKEN": "sEcReT", "PLACE": "home"}).send(one, told)
+
+
 def test_a_command_may_complain_without_end() -> None:
     flood = "head -c 50000000 /dev/zero | tr '\\0' x >&2; echo; echo the last word >&2; exit 3"
     with pytest.raises(NotSent, match=r"ended with 3: x+the last word$") as caught:

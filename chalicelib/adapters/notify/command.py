@@ -12,14 +12,16 @@ from typing import Any
 
 from chalicelib.adapters.notify.secrecy import option
 from chalicelib.adapters.notify.web import documents
+from chalicelib.domain.environment import is_sensitive
 from chalicelib.domain.notice import Message
-from chalicelib.domain.trigger import Trigger
+from chalicelib.domain.trigger import MASK, Trigger
 from chalicelib.ports.notifications import NotSent
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LONGEST = 100_000
 """Bytes of one variable: Linux takes no more than 128 kB."""
 _SHOWN = 300
+_KEPT = 8192
 _CHUNK = 65_536
 _PATIENCE = 1.0
 
@@ -31,7 +33,8 @@ def send(trigger: Trigger, message: Message, passed: Mapping[str, str]) -> None:
     """
     seconds = int(option(trigger, "timeout") or 60_000) / 1000
     wanted = {name.strip() for name in str(option(trigger, "env") or "").split(",")}
-    environment = _environment(message) | {name: value for name, value in passed.items() if name in wanted}
+    handed = {name: value for name, value in passed.items() if name in wanted}
+    environment = _environment(message) | handed
     process = subprocess.Popen(
         [str(option(trigger, "shell") or "/bin/sh"), "-c", str(option(trigger, "cmd"))],
         env=environment,
@@ -48,7 +51,15 @@ def send(trigger: Trigger, message: Message, passed: Mapping[str, str]) -> None:
     finally:
         _end(process)
     if code != 0:
-        raise NotSent(f"the command ended with {code}: {complaints.end()}")
+        raise NotSent(f"the command ended with {code}: {_without_secrets(complaints.end(), handed)[-_SHOWN:]}")
+
+
+def _without_secrets(said: str, handed: Mapping[str, str]) -> str:
+    """A command may repeat what it was entrusted with; who reads of its failure was not."""
+    for name, value in handed.items():
+        if is_sensitive(name) and value:
+            said = said.replace(value, MASK)
+    return said
 
 
 class _Complaints:
@@ -69,7 +80,7 @@ class _Complaints:
         assert self._process.stderr is not None
         with self._process.stderr as stream:
             while piece := os.read(stream.fileno(), _CHUNK):
-                self._kept = (self._kept + piece)[-_SHOWN:]
+                self._kept = (self._kept + piece)[-_KEPT:]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
