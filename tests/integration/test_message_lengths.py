@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,8 @@ LONGEST: Mapping[str, tuple[int, Callable[[Any], str]]] = {
     "pushover": (1024, lambda said: said["message"]),
     "rocketchat": (5000, lambda said: said["text"]),
     "teams": (28_000, lambda said: said["attachments"][0]["content"]["body"][1]["text"]),
-    "telegram": (4096, lambda said: said["text"]),
+    # It counts what is left once escapes are read.
+    "telegram": (4096, lambda said: re.sub(r"\\(.)", r"\1", said["text"])),
     "googlechat": (4096, lambda said: said["text"]),
 }
 WORDS: Mapping[str, Mapping[str, str]] = {
