@@ -130,9 +130,7 @@ def api_over(url: str, **environment: str) -> Iterator[Api]:
     put["queue"] = host
     put["accounts"] = FakeAccounts(Account("ada", "plain:difference engine", NOW))
     put["passwords"] = FakePasswords()
-    store = shared_store(url)
-    put["tables"] = store.tables(settings.region, settings.table_prefix)
-    store.empty()
+    put["tables"] = shared_store(url).tables(settings.region, settings.table_prefix)
     api = Api(services, host)
     api.report(DOCKER_TRIGGER)
     yield api

@@ -34,12 +34,13 @@ class SharedStore:
         self._keys: dict[str, list[str]] = {}
         self._written: set[str] = set()
 
-    def tables(self, region: str, prefix: str) -> Tables:
-        """The tables whose names begin so, for the models: those know one set of tables at a time."""
+    def tables(self, region: str = "us-east-1", prefix: str = "slipway-") -> Tables:
+        """The tables whose names begin so, all empty, for the models: those know one set of tables at a time."""
         tables = Tables(self.client, region, prefix)
         if prefix not in self._made:
             create_missing(tables)
             self._made.add(prefix)
+        self.empty()
         return tables
 
     def empty(self) -> None:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Barrier, Thread
 
 import pytest
 
+from chalicelib.adapters.dynamo.account import DynamoAccounts
 from chalicelib.domain.account import Account
 from chalicelib.domain.errors import Stale
 from chalicelib.ports.accounts import AccountStore
+from tests.builders.api import shared_store
 from tests.fakes.accounts import FakeAccounts
-from tests.store_process import running_store
 
 Another = Callable[[], AccountStore]
 ADA = Account("ada", "$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA", datetime(2026, 3, 18, 19, 18, 38, 485000, tzinfo=UTC))
-
-
-@pytest.fixture(scope="module")
-def dynamo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a store."""
-    with running_store(tmp_path_factory.mktemp("accounts")) as store:
-        yield store.url
 
 
 @pytest.fixture(params=["memory", "dynamo"])
@@ -31,21 +25,7 @@ def another(request: pytest.FixtureRequest) -> Another:
     if request.param == "memory":
         shared = FakeAccounts()
         return lambda: shared
-    return _dynamo(request.getfixturevalue("dynamo"), f"{abs(hash(request.node.name)):x}-")
-
-
-def _dynamo(url: str, prefix: str) -> Another:
-    import botocore.session
-
-    from chalicelib.adapters.dynamo.account import DynamoAccounts
-    from chalicelib.adapters.dynamo.models import Tables
-    from chalicelib.adapters.dynamo.tables import create_missing
-
-    client = botocore.session.get_session().create_client(
-        "dynamodb", region_name="us-east-1", endpoint_url=url, aws_access_key_id="test", aws_secret_access_key="test"
-    )
-    tables = Tables(client, "us-east-1", prefix)
-    create_missing(tables)
+    shared_store(request.getfixturevalue("api_store")).tables()
     return DynamoAccounts
 
 

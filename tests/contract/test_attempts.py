@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from chalicelib.adapters.dynamo.attempts import DynamoAttempts
-from chalicelib.adapters.dynamo.models import Tables
-from chalicelib.adapters.dynamo.tables import create_missing
 from chalicelib.domain.lockout import LockoutRule
 from chalicelib.ports.limits import Attempts
+from tests.builders.api import shared_store
 from tests.fakes.accounts import FakeAttempts
 from tests.fakes.services import NOON
-from tests.store_process import client_of, running_store
 
 Another = Callable[[], Attempts]
 RULE = LockoutRule(3, timedelta(minutes=15), timedelta(minutes=10))
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_store(tmp_path_factory.mktemp("attempts")) as store:
-        yield store.url
 
 
 @pytest.fixture(params=["memory", "dynamo"])
@@ -33,9 +24,7 @@ def another(request: pytest.FixtureRequest) -> Another:
     if request.param == "memory":
         shared = FakeAttempts()
         return lambda: shared
-    url = request.getfixturevalue("url")
-    tables = Tables(client_of("dynamodb", url), "us-east-1", f"{uuid.uuid4().hex[:12]}-")
-    create_missing(tables)
+    tables = shared_store(request.getfixturevalue("api_store")).tables()
     return lambda: DynamoAttempts(tables)
 
 

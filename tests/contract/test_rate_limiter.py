@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
 
 from chalicelib.adapters.dynamo.limits import DynamoRateLimiter
-from chalicelib.adapters.dynamo.models import Tables
-from chalicelib.adapters.dynamo.tables import create_missing
 from chalicelib.domain.errors import Unavailable
 from chalicelib.ports.limits import RateLimiter, Usage
+from tests.builders.api import shared_store
 from tests.fakes.limits import FakeRateLimiter
 from tests.fakes.services import NOON
-from tests.store_process import StoreProcess, client_of, running_store
 
 Another = Callable[[], DynamoRateLimiter]
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreProcess]:
-    with running_store(tmp_path_factory.mktemp("limits")) as running:
-        yield running
-
-
 @pytest.fixture
-def another(store: StoreProcess) -> Another:
+def another(api_store: str) -> Another:
     """Makes one more instance over the same tables, which are empty."""
-    tables = Tables(client_of("dynamodb", store.url), "us-east-1", f"{uuid.uuid4().hex[:12]}-")
-    create_missing(tables)
+    tables = shared_store(api_store).tables()
     return lambda: DynamoRateLimiter(tables)
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from chalicelib.adapters.dynamo.models import Tables
-from chalicelib.adapters.dynamo.tables import create_missing
 from chalicelib.adapters.dynamo.token import DynamoTokens
 from chalicelib.adapters.tokens_remembered import RememberedTokens
 from chalicelib.domain.token import Token, digest
 from chalicelib.ports.accounts import TokenStore
+from tests.builders.api import shared_store
 from tests.fakes.accounts import FakeTokens
 from tests.fakes.services import NOON
-from tests.store_process import client_of, running_store
 
 Another = Callable[[], TokenStore]
 
@@ -34,20 +31,13 @@ def token(text: str, minutes: int = 0) -> Token:
     )
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_store(tmp_path_factory.mktemp("tokens")) as store:
-        yield store.url
-
-
 @pytest.fixture(params=["memory", "dynamo"])
 def another(request: pytest.FixtureRequest) -> Another:
     """Makes one more instance over the same tokens, of which there are none."""
     if request.param == "memory":
         shared = FakeTokens()
         return lambda: shared
-    tables = Tables(client_of("dynamodb", request.getfixturevalue("url")), "us-east-1", f"{uuid.uuid4().hex[:12]}-")
-    create_missing(tables)
+    shared_store(request.getfixturevalue("api_store")).tables()
     return lambda: RememberedTokens(DynamoTokens())
 
 
