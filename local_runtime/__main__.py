@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from local_runtime.host import engine
@@ -39,24 +40,22 @@ def main(arguments: Sequence[str], programs: Mapping[str, Program] | None = None
     wrong = _wrong_setting(address, options.data)
     if wrong is not None:
         return _refuse(wrong)
-    directory = DataDirectory(options.data, int(os.environ.get("SUDO_UID", 0)))
-    try:
-        directory.take()
-    except DataInUse as refused:
-        return _refuse(f"{refused}; stop it, or {ADVICE_DATA}")
-    except DataOpen as refused:
-        return _refuse(f"{refused}, or {ADVICE_DATA}")
-    except OSError as failure:
-        return _refuse(f"cannot use the data directory {options.data}: {failure.strerror}")
-    try:
+    with ExitStack() as held:
+        try:
+            data = held.enter_context(DataDirectory(options.data, int(os.environ.get("SUDO_UID", 0))))
+        except DataInUse as refused:
+            return _refuse(f"{refused}; stop it, or {ADVICE_DATA}")
+        except DataOpen as refused:
+            return _refuse(f"{refused}, or {ADVICE_DATA}")
+        except OSError as failure:
+            return _refuse(f"cannot use the data directory {options.data}: {failure.strerror}")
         problem = port_problem(address)
         if problem is not None:
             return _refuse(problem)
-        return _serve(address, options.data, options.demo, programs)
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        directory.release()
+        try:
+            return _serve(address, data, options.demo, programs)
+        except KeyboardInterrupt:
+            return 0
 
 
 def _wrong_setting(address: Address, data: Path) -> str | None:

@@ -47,7 +47,7 @@ class DataDirectory:
         self._owners = (0, os.geteuid(), on_behalf_of)
         self._lock: int | None = None
 
-    def take(self) -> None:
+    def __enter__(self) -> Path:
         """Create it (0700) and take its lock. Raises DataInUse, DataOpen, or OSError when it cannot be made."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._require_own()
@@ -56,13 +56,13 @@ class DataDirectory:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(self._lock, 20, 0).decode().strip() or "unknown"
-            self.release()
+            self.__exit__()
             raise DataInUse(f"another Slipway (process {holder}) works on {self.path}") from None
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        return self.path
 
-    def release(self) -> None:
-        """Let the next one have it."""
+    def __exit__(self, *_: object) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
