@@ -90,8 +90,10 @@ def _order_all(orders: Ordering) -> list[Command]:
 
 def _order_each(orders: Ordering, wanted: Sequence[Identity]) -> list[Command]:
     commands = []
-    for agent in sorted({identity.agent for identity in wanted}):
+    agents = sorted({identity.agent for identity in wanted})
+    for agent in agents:
         orders.require_connected(agent)
+    for agent in agents:
         arguments: dict[str, Any] = about_each([identity for identity in wanted if identity.agent == agent])
         commands.append(orders.order(agent, CommandKind.WATCH, arguments))
     return commands

@@ -165,6 +165,14 @@ def test_a_watch_that_fails_is_a_500_with_its_reason(api: Api) -> None:
     assert api.call("POST", f"{LIST}/watch").must_be(500, "Error") == {"error": "the engine cannot be read"}
 
 
+def test_a_watch_of_some_whose_agent_is_away_asks_nobody(api: Api) -> None:
+    far = container("far", agent="nas")
+    api.add(WEB, far)
+    api.report(agent="nas", seen=False)
+    api.call("POST", f"{LIST}/watch", {"containerIds": [WEB.id, far.id]}).must_be(500, "Error")
+    assert api.host.performed == []
+
+
 def test_a_watch_of_many_hosts_takes_no_more_patience_than_one_of_one(api: Api) -> None:
     for agent in ("attic", "cellar", "nas"):
         api.report(agent=agent)
