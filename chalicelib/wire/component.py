@@ -45,9 +45,19 @@ def write_agent(agent: Agent, counts: dict[str, int], now: datetime) -> Json:
         "os": facts.get("os"),
         "arch": facts.get("arch"),
         "cpus": facts.get("cpus"),
+        "memoryGb": facts.get("memoryGb"),
+        "uptimeSeconds": _uptime(agent),
         "logLevel": facts.get("logLevel"),
         "lastSeen": moment.write_optional(agent.seen_at),
         "containers": {name: counts[name] for name in ("total", "running", "stopped")},
         "images": counts["images"],
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def _uptime(agent: Agent) -> int | None:
+    """How long its executor had been up when it was last heard of, in seconds."""
+    started = moment.read_optional(agent.facts.get("startedAt"))
+    if started is None or agent.seen_at is None:
+        return None
+    return max(0, int((agent.seen_at - started).total_seconds()))

@@ -31,6 +31,7 @@ REGISTRIES = [
 def fleet(api: Api) -> Api:
     """Two agents: the local one with three containers, and `nas`, whose engine cannot be reached."""
     facts: dict[str, Any] = {"registries": REGISTRIES, "triggers": [DOCKER_TRIGGER], "host": "box", "cpus": 4}
+    facts |= {"memoryGb": 7.8, "startedAt": (NOW - timedelta(minutes=2)).isoformat()}
     api.services.agents.report(Agent("local", watchers=WATCHERS, facts=facts), NOW)
     broken = {"attic": {"cron": "0 * * * *", "engine": "tcp://attic:2375", "error": "connection refused"}}
     api.services.agents.report(Agent("nas", watchers=broken, facts={"version": "0.1.0"}), NOW.replace(year=2020))
@@ -130,6 +131,7 @@ class TestServer:
         local, nas = body["data"]
         assert (local["name"], local["connected"], local["host"], local["cpus"]) == ("local", True, "box", 4)
         assert local["containers"] == {"total": 3, "running": 2, "stopped": 1}
+        assert (local["memoryGb"], local["uptimeSeconds"]) == (7.8, 120)
         assert (nas["name"], nas["connected"], nas["version"]) == ("nas", False, "0.1.0")
         assert body["total"] == 2
 

@@ -74,3 +74,12 @@ def test_an_agent_of_an_older_release_counts_from_nothing() -> None:
     agents = FakeAgents()
     agents.report(Agent("local", facts={"registries": []}), NOON)
     assert reported(agents, {"hub.public": (1, 0.1)}) == {"hub.public": [1, 0.1]}
+
+
+def test_a_report_says_what_the_host_has() -> None:
+    agents = FakeAgents()
+    reported(agents, {})
+    stored = agents.get("local")
+    assert stored is not None
+    assert stored.facts["cpus"] >= 1
+    assert 0 < stored.facts["memoryGb"] < 1_000_000

@@ -89,6 +89,7 @@ class Report:
                 "os": platform.system().lower(),
                 "arch": platform.machine(),
                 "cpus": os.cpu_count() or 1,
+                "memoryGb": _memory_gb(),
                 "logLevel": settings.log_level,
                 "registries": self._services.registries.described(),
                 "responses": self._responses(),
@@ -131,6 +132,14 @@ class Report:
                 log.exception("the report failed")
             # A thousand containers make progress a thousand times; once a second is enough to watch it.
             self._stopping.wait(_LEAST_PAUSE)
+
+
+def _memory_gb() -> float | None:
+    """Of this host; nothing where its system does not say."""
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (ValueError, OSError):
+        return None
 
 
 def _watcher(watcher: Watcher) -> dict[str, Any]:
