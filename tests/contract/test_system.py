@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from chalicelib.bootstrap import Services
-from chalicelib.domain.account import Session
 from chalicelib.domain.agent import Agent
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.container import Identity
@@ -274,12 +273,13 @@ class TestMetrics:
 
     def test_log_ins_and_locks_are_counted(self, fleet: Api) -> None:
         right, wrong = ({"username": "ada", "password": word} for word in ("difference engine", "guess"))
-        fleet.call("POST", "/auth/login", right, authorization="").must_be(200)
+        answer = fleet.call("POST", "/auth/login", right, authorization="")
+        answer.must_be(200)
         for _ in range(5):
             fleet.call("POST", "/auth/login", wrong, authorization="").must_be(401)
         fleet.call("POST", "/auth/login", wrong, authorization="").must_be(423)
-        token = fleet.services.sessions.write(Session("ada", "s", NOW + timedelta(days=1)))
-        text = fleet.get("/metrics", authorization="", cookie=f"drydock.sid={token}").body.decode()
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        text = fleet.get("/metrics", authorization="", cookie=cookie).body.decode()
         assert samples(text, "dd_auth_login_total") == [
             'dd_auth_login_total{outcome="error",provider="basic"} 5.0',
             'dd_auth_login_total{outcome="success",provider="basic"} 1.0',
