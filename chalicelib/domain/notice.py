@@ -148,7 +148,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Whether one event is told, and to which triggers, by `type.name`; no list means: to all."""
+    """Whether one event is told, and to which triggers, by `type.name` or `agent.type.name`; no list means: to all."""
 
     enabled: bool = True
     triggers: tuple[str, ...] = ()
@@ -165,10 +165,11 @@ class Rules:
         """The rule of an event; until it is changed all is told but that agents fall silent and come back."""
         return self.by_event.get(event) or Rule(event not in (Event.AGENT_DISCONNECT, Event.AGENT_RECONNECT))
 
-    def allow(self, event: Event, trigger: str) -> bool:
-        """Whether that trigger is told."""
+    def allow(self, event: Event, agent: str, trigger: str) -> bool:
+        """Whether that trigger of an agent is told: `type.name` means those of all agents."""
         rule = self.of(event)
-        return rule.enabled and (not rule.triggers or trigger in rule.triggers)
+        named = {one.lower() for one in rule.triggers}
+        return rule.enabled and (not named or not named.isdisjoint((trigger, f"{agent}.{trigger}")))
 
 
 def ripe(group: Iterable[Notice], now: datetime) -> list[Notice]:

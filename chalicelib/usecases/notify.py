@@ -191,7 +191,7 @@ class Notify:
             return trigger.type in MIRRORS and event in _STATES
         if event is Event.UPDATE_RESOLVED:
             return trigger.type in RESOLVING and bool(trigger.configuration.get("resolvenotifications"))
-        return self.rules.allow(event, trigger.id)
+        return self.rules.allow(event, self.agent, trigger.id)
 
     def _let_go(self, event: Event, together: str) -> int:
         """Let go what was gathered of one scan; what a crash leaves behind goes out when its time has come."""

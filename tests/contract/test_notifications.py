@@ -373,6 +373,14 @@ def test_a_rule_may_name_who_is_told(api: Api) -> None:
     assert [name for name, _ in site.sender.arrived] == ["ntfy.two"]
 
 
+def test_a_rule_may_name_a_trigger_of_one_agent_as_lists_name_it(api: Api) -> None:
+    site = Site(api, triggers(ntfy_one_topic="news", ntfy_two_topic="news"))
+    site.notify.agent = "edge"
+    site.notify.rules = Rules({Event.UPDATE_AVAILABLE: Rule(True, ("Edge.ntfy.TWO", "attic.ntfy.one"))})
+    site.scan(WEB)
+    assert [notice.trigger for notice in site.outbox.open("edge")] == ["ntfy.two"]
+
+
 def test_a_command_hears_of_updates_where_it_is_named_whatever_the_rules_say(api: Api) -> None:
     site = Site(api, read({"DD_ACTION_COMMAND_RUN_CMD": "true"}).triggers)
     site.notify.rules = Rules({Event.UPDATE_AVAILABLE: Rule(False)})
