@@ -13,6 +13,7 @@ PACKAGES = {
     "iptables": "iptables",
     "sshd": "openssh-server",
     "ssh": "openssh-client",
+    "git": "git",
 }
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 

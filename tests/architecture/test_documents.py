@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,7 @@ import pytest
 from chalicelib.adapters.dynamo.models import NAMES
 from tests.architecture.source import ROOT
 
-LISTED = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=20)
-DOCUMENTS = [ROOT / name for name in LISTED.stdout.splitlines()]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")])
 DECISIONS = ROOT / "docs/decisions"
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
