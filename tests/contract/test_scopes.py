@@ -77,12 +77,17 @@ def through_both(row: str, scope: str, monkeypatch: pytest.MonkeyPatch) -> Answe
     headers = {"authorization": "Bearer slw_one"}
     if row in CONFIRMED:
         headers["x_dd_confirm_action"] = CONFIRMED[row]
+    asked = event(method, path.replace("{", "").replace("}", ""), **headers)
+    answer = through_chalice(asked, _with_token(scope), monkeypatch)
+    assert answer == _answer(lambda_handler_over(_with_token(scope))(asked, Context()))
+    return answer
+
+
+def _with_token(scope: str) -> FakeServices:
+    # Each door has its own: both count the request, and tell how many are left.
     services = FakeServices()
     services.tokens.add(Token(digest("slw_one"), "one", "ada", "basic", (scope,), "slw_…", NOON))
-    asked = event(method, path.replace("{", "").replace("}", ""), **headers)
-    answer = through_chalice(asked, services, monkeypatch)
-    assert answer == _answer(lambda_handler_over(services)(asked, Context()))
-    return answer
+    return services
 
 
 def test_every_row_is_written_down_with_what_it_needs() -> None:
