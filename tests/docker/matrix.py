@@ -6,7 +6,7 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,8 @@ from tests.docker.site import CHECKED, CRASHES, Site, Subject
 from tests.store_process import ROOT, StoreProcess, running_store
 
 LANES = 3
+SECOND_NETWORK = "matrix"
+_NAMESPACES = {"NetworkMode": "net", "PidMode": "pid", "IpcMode": "ipc"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Scenario:
     start: bool = True
     grace_ms: int = 0
     body: dict[str, Any] = field(default_factory=dict)
+    network: str | None = None
+    """One more network it is connected to, under a name of its own there."""
+    dependents: tuple[str, ...] = ()
+    """In which of its namespaces another container runs: one for each."""
     back: bool = False
     """Whether that tag is what a backup remembers, by the digest it had."""
 
@@ -100,18 +106,47 @@ class Matrix:
             self.lanes.put(lane)
         self.services = Services(settings(Job(store.url, site.host.base_url, "nobody", str(folder), "")))
 
-    def run(self, scenario: Scenario, *lives: Trouble | None) -> tuple[list[Life], list[str]]:
-        """The lives of an executor, each with its trouble or left alone; and what is wrong in the end."""
+    def run(
+        self, scenario: Scenario, *lives: Trouble | None, between: Callable[[], object] = lambda: None
+    ) -> tuple[list[Life], list[str]]:
+        """The lives of an executor, each with its trouble or left alone; and what is wrong in the end.
+
+        `between` happens before each life but the first.
+        """
         lane = self.lanes.get()
         name = f"{scenario.name}-{next(self._numbers)}"
         try:
             subject = self.site.run(name, start=scenario.start, **scenario.body)
+            if scenario.network:
+                self._join(scenario.network, subject)
+            for kind in scenario.dependents:
+                self.site.run(f"{name}-{kind}", "plain", HostConfig={kind: f"container:{subject.id}"})
             operation = self.site.ask(self.services, lane.agent, subject, scenario.tag, **self._facts(scenario))
-            lived = [lane.live(lane.job(operation.id, scenario, trouble)) for trouble in lives]
+            lived: list[Life] = []
+            for trouble in lives:
+                if lived:
+                    between()
+                lived.append(lane.live(lane.job(operation.id, scenario, trouble)))
             return lived, self._wrong(scenario, lane, subject, operation)
         finally:
-            self.site.remove(name)
+            self.site.remove(name, *(f"{name}-{kind}" for kind in scenario.dependents))
             self.lanes.put(lane)
+
+    def _join(self, network: str, subject: Subject) -> None:
+        settings = {"Aliases": [f"{subject.name}-there"]}
+        body = {"Container": subject.id, "EndpointConfig": settings}
+        self.site.host.api("POST", f"/networks/{network}/connect", json=body)
+
+    def _cut_off(self, kind: str, subject: Subject, provider: Mapping[str, Any]) -> str | None:
+        """What is wrong with the container that lives in this kind of namespace of the provider."""
+        document = self.site.inspect(f"{subject.name}-{kind}")
+        if not document["State"]["Running"]:
+            return f"who lives in its {kind} is {document['State']['Status']}"
+        here, there = (self._namespace(one, kind) for one in (document, provider))
+        return None if here == there else f"who lives in its {kind} lives elsewhere"
+
+    def _namespace(self, document: Mapping[str, Any], kind: str) -> str:
+        return str(Path(f"/proc/{document['State']['Pid']}/ns/{_NAMESPACES[kind]}").readlink())
 
     def _facts(self, scenario: Scenario) -> dict[str, Any]:
         if not scenario.back:
@@ -126,7 +161,7 @@ class Matrix:
         if ended is None or not ended.ended:
             return [f"the operation is open: {ended}"]
         ours = {name: state for name, state in self.site.names().items() if name.startswith(subject.name)}
-        if list(ours) != [subject.name]:
+        if set(ours) != {subject.name, *(f"{subject.name}-{kind}" for kind in scenario.dependents)}:
             return [f"these stand there: {ours} after {ended}"]
         document = self.site.inspect(subject.name)
         if document["State"]["Running"] is not scenario.start:
@@ -135,6 +170,11 @@ class Matrix:
             found.append("its data is not there")
         if bool(document["HostConfig"]["AutoRemove"]) is not scenario.removes_itself:
             found.append("it is no longer removed when it stops")
+        found += [one for kind in scenario.dependents if (one := self._cut_off(kind, subject, document))]
+        networks = document["NetworkSettings"]["Networks"]
+        there = networks.get(scenario.network or "") or {}
+        if scenario.network and f"{subject.name}-there" not in there.get("Aliases", ()):
+            found.append(f"it is in {networks}")
         policy = scenario.body.get("HostConfig", {}).get("RestartPolicy", {}).get("Name", "no")
         if (document["HostConfig"]["RestartPolicy"]["Name"] or "no") != policy:
             found.append(f"it restarts by {document['HostConfig']['RestartPolicy']}")
@@ -184,6 +224,7 @@ def matrix_on(host: EngineHost, registry: ImageRegistry, folder: Path, lanes: in
     site.publish("plain")
     site.publish("2", healthcheck=CHECKED)
     site.publish("crash", CRASHES)
+    host.api("POST", "/networks/create", json={"Name": SECOND_NETWORK})
     with running_store(folder / "store") as store:
         made = Matrix(store, site, folder, lanes)
         try:
@@ -191,3 +232,4 @@ def matrix_on(host: EngineHost, registry: ImageRegistry, folder: Path, lanes: in
         finally:
             for lane in made.all:
                 lane.close()
+            host.api("DELETE", f"/networks/{SECOND_NETWORK}")

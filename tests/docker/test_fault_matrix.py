@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.docker.matrix import Matrix, Scenario, Trouble, matrix_on
+from tests.docker.matrix import SECOND_NETWORK, Matrix, Scenario, Trouble, matrix_on
 from tests.docker.rig import EngineHost, ImageRegistry
 
 LANES = 5
 ALWAYS = {"HostConfig": {"RestartPolicy": {"Name": "always"}}}
 SCENARIOS = (
-    Scenario("update", "plain", True),
+    Scenario("update", "plain", True, body=ALWAYS, network=SECOND_NETWORK),
     Scenario("back", "plain", True, body=ALWAYS, back=True),
     Scenario("rollback-rm", "crash", False, grace_ms=300, body={"HostConfig": {"AutoRemove": True}}),
 )

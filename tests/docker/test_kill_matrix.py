@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.docker.matrix import LANES, Matrix, Scenario, Trouble, matrix_on
+from tests.docker.matrix import LANES, SECOND_NETWORK, Matrix, Scenario, Trouble, matrix_on
 from tests.docker.rig import EngineHost, ImageRegistry
 
 ALWAYS = {"HostConfig": {"RestartPolicy": {"Name": "always"}}}
 SCENARIOS = (
-    Scenario("update", "2", True),
-    Scenario("rollback", "crash", False, grace_ms=400),
+    Scenario("update", "2", True, body=ALWAYS, network=SECOND_NETWORK),
+    Scenario("rollback", "crash", False, grace_ms=400, dependents=("PidMode",)),
     Scenario("update-stopped", "plain", True, start=False),
     Scenario("back", "plain", True, body=ALWAYS, back=True),
     Scenario("back-in-vain", "crash", False, grace_ms=400, body=ALWAYS, back=True),
@@ -37,16 +37,18 @@ def matrix(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_no_point_of_death_strands_a_service(matrix: Matrix, scenario: Scenario) -> None:
-    (whole,), wrong = matrix.run(scenario, None)
-    assert wrong == []
-    assert len(whole.points) > 20, whole.points
     with ThreadPoolExecutor(LANES) as lanes:
+        # In company, as the others will be: whoever looks for dependents looks at every container there is.
+        tried = list(lanes.map(lambda _: matrix.run(scenario, None), range(LANES)))
+        assert [wrong for _, wrong in tried] == [[]] * LANES
+        whole = max((life for (life,), _ in tried), key=lambda life: len(life.points))
+        assert len(whole.points) > 20, whole.points
         runs = list(
             lanes.map(lambda cut: (cut, *matrix.run(scenario, Trouble(cut), None)), range(1, len(whole.points) + 1))
         )
     killed = [cut for cut, lives, _ in runs if lives[0].killed]
     # No two lives look equally often while they wait for health: the last cuts may lie beyond a shorter one's end.
-    assert len(killed) >= len(whole.points) - 8
+    assert len(killed) >= len(whole.points) - 12
     strange = {f"{cut}: killed before {whole.points[cut - 1]}": wrong for cut, _, wrong in runs if wrong}
     assert strange == {}, json.dumps(strange, indent=1)
     print(f"{scenario.name}: killed at {len(killed)} points of {len(whole.points)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def running(site: Site, store: str, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def subject(site: Site) -> Iterator[Subject]:
     yield site.run("web")
-    site.remove("web", "side")
+    site.remove("far", "side", "web")
 
 
 def stands(site: Site, subject: Subject, tag: str, *, running: bool = True) -> dict[str, Any]:
@@ -195,32 +196,56 @@ def test_of_two_requests_at_once_one_is_refused(running: Executing, site: Site, 
 # Containers in another's namespace.
 
 
-def side(site: Site, provider: str) -> str:
-    return site.run("side", HostConfig={"NetworkMode": f"container:{provider}"}).id
+NAMESPACES = {"NetworkMode": "net", "PidMode": "pid"}
 
 
-def namespace(site: Site, name: str) -> str:
-    """What network namespace a container's process lives in."""
-    return str(Path(f"/proc/{site.inspect(name)['State']['Pid']}/ns/net").readlink())
+def lodgers(site: Site, provider: str, kind: str) -> dict[str, str]:
+    """One container in the provider's namespace and one in the network of that one: their ids by their names."""
+    near = site.run("side", HostConfig={kind: f"container:{provider}"}).id
+    far = site.run("far", HostConfig={"NetworkMode": f"container:{near}"}).id
+    return {"side": near, "far": far}
 
 
-def test_who_shares_a_network_gets_the_new_one(running: Executing, site: Site, subject: Subject) -> None:
-    dependent = side(site, subject.id)
+def namespace(site: Site, name: str, kind: str) -> str:
+    """What namespace of that kind a container's process lives in."""
+    return str(Path(f"/proc/{site.inspect(name)['State']['Pid']}/ns/{NAMESPACES[kind]}").readlink())
+
+
+def together(site: Site, kind: str) -> bool:
+    """Whether all run, each in the namespace of the one it belongs to."""
+    # What is just being replaced cannot be found.
+    with suppress(RuntimeError, OSError):
+        if site.names() == dict.fromkeys(("web", "side", "far"), "running"):
+            near = namespace(site, "side", kind) == namespace(site, "web", kind)
+            return near and namespace(site, "far", "NetworkMode") == namespace(site, "side", "NetworkMode")
+    return False
+
+
+@pytest.mark.parametrize("kind", NAMESPACES)
+def test_who_shares_a_namespace_gets_the_new_one(running: Executing, site: Site, subject: Subject, kind: str) -> None:
+    before = lodgers(site, subject.id, kind)
     assert running.update(subject, "2").phase is Phase.SUCCEEDED
-
-    def moved() -> bool:
-        names = site.names()
-        return names.get("side") == "running" and len(names) == 2 and site.inspect("side")["Id"] != dependent
-
-    wait_for(moved, 20)
-    assert namespace(site, "side") == namespace(site, "web")
+    wait_for(lambda: together(site, kind), 40)
+    assert all(site.inspect(one)["Id"] != before[one] for one in before)
 
 
-def test_who_shares_a_network_gets_the_old_one_back(running: Executing, site: Site, subject: Subject) -> None:
-    dependent = side(site, subject.id)
+@pytest.mark.parametrize("kind", NAMESPACES)
+def test_who_shares_a_namespace_gets_the_old_one_back(
+    running: Executing, site: Site, subject: Subject, kind: str
+) -> None:
+    before = lodgers(site, subject.id, kind)
     assert running.update(subject, "crash").phase is Phase.ROLLED_BACK
-    assert site.inspect("side")["Id"] == dependent
-    assert namespace(site, "side") == namespace(site, "web")
+    assert {one: site.inspect(one)["Id"] for one in before} == before
+    assert together(site, kind)
+
+
+def test_who_shares_a_namespace_follows_a_container_that_had_to_be_made_again(running: Executing, site: Site) -> None:
+    subject = site.run("web", HostConfig={"AutoRemove": True})
+    lodgers(site, subject.id, "NetworkMode")
+    assert running.update(subject, "crash").phase is Phase.ROLLED_BACK
+    assert site.inspect("web")["Id"] != subject.id
+    wait_for(lambda: together(site, "NetworkMode"), 40)
+    site.remove("web", "side", "far")
 
 
 # Trouble on the host.
