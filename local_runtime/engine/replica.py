@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import posixpath
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,12 +45,14 @@ def plan_replica(
     default_runtime: str | None = None,
     host_name: str | None = None,
     resolve_container: Callable[[str], str | None] = lambda _id: None,
+    volumes_of: Callable[[str], Collection[str]] = lambda _container: (),
 ) -> Replica:
     """The create call for a copy of `source` (container inspect) called `name` that runs `image`.
 
     What `source` only had from `old_image` is left out, so that `new_image` (both image inspects) gives its own; an
     empty `old_image` means it is unknown, and everything is kept. `api_version`, `default_runtime` and `host_name` are
-    the engine's (`/version`, `/info`). `resolve_container` turns a container id into its present name.
+    the engine's (`/version`, `/info`). `resolve_container` turns a container id into its present name; `volumes_of`
+    names the volumes of a container that others take theirs from: they come with it, and are not attached by name.
     """
     version = _numbers(api_version)
     config = own_settings(source, old_image)
@@ -62,7 +64,7 @@ def plan_replica(
     _plain_links(host_config)
     if host_config.get("Runtime") in (default_runtime, "", None):
         host_config.pop("Runtime", None)
-    volumes = _attach_by_name(source, host_config)
+    volumes = _attach_by_name(source, host_config, volumes_of)
     _own_identity(source, config, host_config, host_name)
     endpoints = endpoints_of(source, version)
     body = {**config, "HostConfig": host_config}
@@ -122,8 +124,12 @@ def _plain_links(host_config: dict[str, Any]) -> None:
         ]
 
 
-def _attach_by_name(source: Document, host_config: dict[str, Any]) -> tuple[str, ...]:
+def _attach_by_name(
+    source: Document, host_config: dict[str, Any], volumes_of: Callable[[str], Collection[str]]
+) -> tuple[str, ...]:
     """Names every volume that only its container knew, so that the data moves along; gives their names."""
+    providers = (entry.partition(":")[0] for entry in host_config.get("VolumesFrom") or ())
+    borrowed = {name for provider in providers for name in volumes_of(provider)}
     mounted = {
         _folder(mount["Destination"]): mount
         for mount in source.get("Mounts") or []
@@ -139,7 +145,7 @@ def _attach_by_name(source: Document, host_config: dict[str, Any]) -> tuple[str,
             wanted["Source"] = mounted[target]["Name"]
             attached.append(wanted["Source"])
     for target, mount in mounted.items():
-        if target not in taken:
+        if target not in taken and mount["Name"] not in borrowed:
             binds.append(f"{mount['Name']}:{mount['Destination']}" + ("" if mount.get("RW", True) else ":ro"))
             attached.append(mount["Name"])
     if binds:

@@ -16,7 +16,7 @@ from tests.docker.rig import EngineHost, docker_engine
 
 DATA = Path(__file__).parents[1] / "data" / "inspect"
 OLD, NEW = "corpus:1", "corpus:2"
-NET_A, NET_B = "corpus-a", "corpus-b"
+NET_A, NET_B, NET_SIX = "corpus-a", "corpus-b", "corpus-six"
 PROVIDER = "corpus-provider"
 
 OLD_DEFAULTS: dict[str, Any] = {
@@ -133,6 +133,26 @@ CORPUS = (
     Configuration("runtime", "--runtime io.containerd.runc.v2"),
     Configuration("control-group", "--cgroup-parent /corpus-parent --cgroupns private --isolation default"),
     Configuration(
+        "environment-odd", "-e 'LINES=one\ntwo' -e OPTIONS=a=b=c -e GONE -e UNICODE=\u00e9\u2713 -e 'SPACES= x '"
+    ),
+    Configuration("labels-odd", "--label 'note=one\ntwo' --label empty= --label rule=Host(`a`)=b --label bare"),
+    Configuration("ports-of-one", "-p 127.0.0.1::8080 -p 127.0.0.1::8080 -p 127.0.0.1::5000-5001"),
+    Configuration("volume-options", "--volume-driver local -v corpus-driven:/data -v corpus-over:/image-volume:nocopy"),
+    Configuration(
+        "mount-options",
+        "--mount type=volume,source=corpus-ram,target=/data,volume-opt=type=tmpfs,volume-opt=device=tmpfs"
+        " --mount type=bind,source=/usr/share,target=/share,readonly,bind-nonrecursive=true"
+        " --mount type=tmpfs,target=/scratch,tmpfs-mode=1770 --tmpfs /run",
+    ),
+    Configuration("image-volume-in-memory", "--tmpfs /image-volume:size=1m"),
+    Configuration("ipc-shareable", "--ipc shareable --shm-size 16m --cgroupns host"),
+    Configuration("ipc-none", "--ipc none --userns host"),
+    Configuration("name-service", "--dns-option ndots:2 --add-host gate:host-gateway --add-host six:::1"),
+    Configuration("address-of-the-link", f"--network {NET_A} --ip {{SUBNET}}80 --link-local-ip 169.254.7.7"),
+    Configuration("six", f"--network {NET_SIX} --ip6 fd00:51::77 --network-alias six"),
+    Configuration("on-failure-for-ever", "--restart on-failure --stop-timeout -1"),
+    Configuration("a.long-name_" + "x.y-z_" * 36 + "0"),
+    Configuration(
         "compose-service",
         f"--network {NET_A} --network-alias shop-web-1 --network-alias web --label com.docker.compose.project=shop"
         " --label com.docker.compose.service=web --label com.docker.compose.container-number=1"
@@ -150,6 +170,7 @@ def prepare(host: EngineHost) -> None:
     host.build_image("corpus-provider:1", cmd=["sleep", "600"], volumes=["/provided"], stopsignal="SIGKILL")
     host.cli("network", "create", "--subnet", host.network.test_subnet, NET_A)
     host.cli("network", "create", NET_B)
+    host.cli("network", "create", "--ipv6", "--subnet", "fd00:51::/64", NET_SIX)
     options = ("--ipc", "shareable", "--network", NET_A)
     host.cli("run", "-d", "--name", PROVIDER, *options, "corpus-provider:1")
     host.cli("network", "connect", "bridge", PROVIDER)

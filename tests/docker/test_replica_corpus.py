@@ -137,6 +137,7 @@ def clone(engine: DockerEngine, source: Mapping[str, Any]) -> Replica:
         default_runtime=engine.info()["DefaultRuntime"],
         host_name=engine.info()["Name"],
         resolve_container=name_of,
+        volumes_of=lambda container: {mount.get("Name", "") for mount in engine.inspect(container)["Mounts"]},
     )
 
 

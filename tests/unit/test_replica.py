@@ -197,6 +197,19 @@ def test_volumes_of_another_container_follow_its_name() -> None:
     assert body["HostConfig"]["VolumesFrom"] == ["one:ro", "two", "named:rw"]
 
 
+def test_volumes_that_come_from_another_container_are_not_taken_for_its_own() -> None:
+    source = document("volumes-of-another")
+    provided, own = (
+        next(mount["Name"] for mount in source["Mounts"] if mount["Destination"] == folder)
+        for folder in ("/provided", "/image-volume")
+    )
+    plan = clone_of("volumes-of-another", volumes_of={"corpus-provider": [provided]}.__getitem__)
+    assert (plan.body["HostConfig"]["Binds"], plan.volumes) == ([f"{own}:/image-volume"], (own,))
+    # Whatever its provider has no longer would be lost.
+    left = clone_of("volumes-of-another", volumes_of=lambda _: ["another"]).volumes
+    assert set(left) == {provided, own}
+
+
 def test_dependents_of_a_replaced_container_are_known_by_any_namespace() -> None:
     provider = document("network-of-another")["HostConfig"]["NetworkMode"].removeprefix("container:")
     assert shares_namespace(document("network-of-another"), provider)

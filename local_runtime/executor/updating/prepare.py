@@ -73,6 +73,7 @@ def prepare(host: Host, operation: Operation) -> Prepared:
         default_runtime=info.get("DefaultRuntime"),
         host_name=info.get("Name"),
         resolve_container=lambda container: _name_of(host, operation, container),
+        volumes_of=lambda container: _volumes_of(host, container),
     )
     # What has lost its namespace may have ended with it, and its operation knows better than the engine.
     runs = bool(source["State"].get("Running")) or (operation.kind == RECREATION and bool(operation.was_running))
@@ -94,6 +95,7 @@ def remember(host: Host, operation: Operation, prepared: Prepared, temp_name: st
         image=source["Config"]["Image"],
         api_version=host.engine.api_version(),
         resolve_container=lambda container: _name_of(host, operation, container),
+        volumes_of=lambda container: _volumes_of(host, container),
     )
     try:
         host.blueprints.keep(operation.id, source["Image"], itself)
@@ -171,6 +173,11 @@ def _backup(operation: Operation, prepared: Prepared) -> Backup:
         image_id=source["Image"],
         trigger=operation.trigger or "",
     )
+
+
+def _volumes_of(host: Host, container: str) -> set[str]:
+    document = inspect_optional(host.engine, container) or {}
+    return {str(one["Name"]) for one in document.get("Mounts") or () if one.get("Name")}
 
 
 def _name_of(host: Host, operation: Operation, container: str) -> str | None:
