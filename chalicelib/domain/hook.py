@@ -75,6 +75,12 @@ def command_line(command: str, rules: HookRules, variables: Mapping[str, str]) -
     return [program, *(_VARIABLE.sub(lambda found: variables.get(found[1] or found[2], ""), word) for word in rest)]
 
 
+def secrets_in(environment: Collection[str]) -> set[str]:
+    """The values of variables, given as `NAME=value`, that are named like secrets."""
+    pairs = (entry.partition("=") for entry in environment)
+    return {value for name, _, value in pairs if is_sensitive(name)}
+
+
 def masked(output: bytes, secrets: Collection[str] = ()) -> str:
     """Output as it may be shown: without known secrets and without whatever is named like one."""
     text = output[:OUTPUT_LIMIT].decode(errors="replace").replace("\0", "")

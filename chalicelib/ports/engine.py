@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from chalicelib.domain.errors import SlipwayError
 from chalicelib.domain.log import LogLine, LogQuery
+from chalicelib.domain.post_start import Execution
 from chalicelib.domain.stats import Reading
 
 Document = Mapping[str, Any]
@@ -26,6 +27,8 @@ CONTAINER_ACTIONS = (
     "health_status",
 )
 """The actions `Engine.events` reports."""
+
+EXECUTED_OUTPUT = 10_000
 
 
 class EngineError(SlipwayError):
@@ -57,6 +60,10 @@ class EngineRejected(EngineError):
         self.message = message
 
 
+class ExecutionLate(EngineError):
+    """A command inside a container did not end in time."""
+
+
 class PullFailed(EngineError):
     """The image could not be pulled; `message` is what the engine or the registry said."""
 
@@ -83,6 +90,14 @@ class PullProgress:
     status: str
     current: int | None = None
     total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """How it ended: its exit code, and the beginning of what it wrote, at most EXECUTED_OUTPUT bytes."""
+
+    code: int
+    output: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +235,14 @@ class Engine(Protocol):
 
     def disconnect(self, network: str, container: str, *, force: bool = False) -> None:
         """Detaches a container from a network."""
+        ...
+
+    def execute(self, container: str, execution: Execution, seconds: float) -> Executed:
+        """Runs a command in a running container and waits for its end.
+
+        Raises EngineConflict when the container does not run, and ExecutionLate when it has not ended after `seconds`;
+        it then goes on, for no engine can stop it.
+        """
         ...
 
     def events(self, since: float | None = None) -> EventStream:

@@ -59,8 +59,14 @@ class Client(APIClient):
         self._authorization.refused()
         return super().send(self._authorization(request), **options)
 
-    def post_json(self, path: str, resource: str, body: Mapping[str, Any]) -> None:
-        self._raise_for_status(self._post_json(self._url(path, resource), data=body))
+    def post_json(
+        self, path: str, resource: str, body: Mapping[str, Any], *, idle_seconds: float | None = None
+    ) -> requests.Response:
+        """With `idle_seconds` the answer is a stream, to be closed, whose parts come no further apart than that."""
+        waits = {} if idle_seconds is None else {"stream": True, "timeout": (self.timeout, idle_seconds)}
+        answer: requests.Response = self._post_json(self._url(path, resource), data=body, **waits)
+        self._raise_for_status(answer)
+        return answer
 
     def post_within(self, seconds: float, path: str, resource: str, query: Mapping[str, Any]) -> None:
         self._raise_for_status(self._post(self._url(path, resource), params=query, timeout=seconds))

@@ -16,6 +16,7 @@ from docker.utils import convert_filters, parse_repository_tag
 from chalicelib.domain.client_credentials import ClientCredentials
 from chalicelib.domain.environment import without_secrets
 from chalicelib.domain.log import LogQuery
+from chalicelib.domain.post_start import Execution
 from chalicelib.domain.stats import Reading
 from chalicelib.ports.engine import (
     CONTAINER_ACTIONS,
@@ -25,6 +26,7 @@ from chalicelib.ports.engine import (
     EngineNotFound,
     EngineUnavailable,
     EventStream,
+    Executed,
     LogStream,
     PullFailed,
     PullProgress,
@@ -32,6 +34,7 @@ from chalicelib.ports.engine import (
 )
 from local_runtime.engine.client import Authorization, Client, Tls, connect, translated
 from local_runtime.engine.event_stream import DockerEventStream
+from local_runtime.engine.execution import execute
 from local_runtime.engine.frames import Frames, Terminal
 from local_runtime.engine.lines import LineTooLong, json_lines
 from local_runtime.engine.log_stream import DockerLogStream, EmptyLogStream, asked_of
@@ -200,6 +203,10 @@ class DockerEngine:
     def disconnect(self, network: str, container: str, *, force: bool = False) -> None:
         with self._conversation() as client:
             client.disconnect_container_from_network(container, network, force)
+
+    def execute(self, container: str, execution: Execution, seconds: float) -> Executed:
+        with self._conversation() as client:
+            return execute(client, container, execution, seconds)
 
     def events(self, since: float | None = None) -> EventStream:
         # A client of its own: the stream keeps its connection, and closing it must not touch anybody else's.

@@ -10,13 +10,18 @@ from typing import Any, Protocol
 
 import pytest
 
+from chalicelib.domain.post_start import Execution
 from chalicelib.ports.engine import (
     Engine,
     EngineConflict,
+    EngineError,
     EngineNotFound,
+    EngineRejected,
     EngineUnavailable,
     Event,
     EventStream,
+    Executed,
+    ExecutionLate,
     PullFailed,
     PullProgress,
 )
@@ -285,6 +290,83 @@ def test_a_container_that_removes_itself_vanishes_when_it_stops(engine: Engine, 
     engine.stop(made)
     engine.remove(made)
     assert engine.wait_removed(made, 10)
+
+
+@pytest.fixture
+def dependent(engine: Engine, image: str, container: str, name: str) -> Iterator[Callable[[str], str]]:
+    """Makes and starts a container in that kind of namespace of `container`, which runs: its id."""
+    made: list[str] = []
+
+    def run(kind: str) -> str:
+        made.append(
+            engine.create(f"{name}-dependent", {"Image": image, "HostConfig": {kind: f"container:{container}"}})
+        )
+        engine.start(made[0])
+        return made[0]
+
+    engine.start(container)
+    yield run
+    for one in made:
+        engine.remove(one, force=True)
+
+
+@pytest.mark.parametrize(("kind", "left"), [("NetworkMode", "running"), ("PidMode", "exited")])
+def test_only_who_lives_among_its_processes_ends_with_a_container(
+    world: World, engine: Engine, container: str, dependent: Callable[[str], str], kind: str, left: str
+) -> None:
+    made = dependent(kind)
+    engine.stop(container)
+    assert eventually(world, lambda: status(engine, made) == left)
+    engine.start(container)
+    assert status(engine, made) == left
+    engine.restart(made)
+    assert status(engine, made) == "running"
+
+
+@pytest.mark.parametrize("kind", ["NetworkMode", "PidMode"])
+def test_nobody_starts_in_a_namespace_of_what_does_not_run(
+    world: World, engine: Engine, container: str, dependent: Callable[[str], str], kind: str
+) -> None:
+    made = dependent(kind)
+    engine.stop(made)
+    engine.stop(container)
+    with pytest.raises(EngineError):
+        engine.start(made)
+    engine.remove(container)
+    with pytest.raises(EngineError):
+        engine.start(made)
+    assert not engine.inspect(made)["State"]["Running"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "output"),
+    [(("true",), 0, b""), (("false",), 1, b""), (("echo", "said", "aloud"), 0, b"said aloud\n")],
+)
+def test_a_command_inside_a_container_tells_how_it_ended(
+    engine: Engine, container: str, command: tuple[str, ...], code: int, output: bytes
+) -> None:
+    engine.start(container)
+    assert engine.execute(container, Execution(command), 30) == Executed(code, output)
+
+
+def test_a_program_a_container_does_not_have_ends_badly(engine: Engine, container: str) -> None:
+    engine.start(container)
+    try:
+        assert engine.execute(container, Execution(("no-such-program",)), 30).code in (126, 127)
+    except EngineRejected as refused:
+        # Newer engines refuse it outright.
+        assert "no-such-program" in str(refused)
+
+
+def test_a_command_that_does_not_end_is_not_waited_for(engine: Engine, container: str) -> None:
+    engine.start(container)
+    with pytest.raises(ExecutionLate):
+        engine.execute(container, Execution(("sleep", "60")), 0.3)
+
+
+def test_nothing_is_run_in_what_does_not_run(engine: Engine, container: str) -> None:
+    with pytest.raises(EngineConflict):
+        engine.execute(container, Execution(("true",)), 30)
 
 
 def test_a_command_that_fails_leaves_its_exit_code(world: World, engine: Engine, name: str) -> None:

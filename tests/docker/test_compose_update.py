@@ -31,7 +31,8 @@ def site(engine_host: EngineHost, registry: ImageRegistry) -> Site:
 def test_the_file_says_what_runs(site: Site, tmp_path: Path, tag: str, phase: Phase) -> None:
     name = f"composed-{tag}"
     file = tmp_path / "compose.yml"
-    text = f"services:\n  web:\n    image: {site.reference('1')}  # runs\n"
+    hook = f"[{{command: sh -c 'echo $$WHO {tag} >> /data/started', environment: [WHO=me], user: root}}]"
+    text = f"services:\n  web:\n    image: {site.reference('1')}  # runs\n    post_start: {hook}\n"
     file.write_text(text)
     subject = site.run(name, Labels=labels(file))
     try:
@@ -52,5 +53,7 @@ def test_the_file_says_what_runs(site: Site, tmp_path: Path, tag: str, phase: Ph
         assert found["Config"]["Image"] == site.reference(runs) and found["State"]["Running"]
         assert found["Config"]["Labels"]["com.docker.compose.service"] == "web"
         assert site.data(name) == subject.data
+        started = site.host.cli("exec", name, "sh", "-c", "cat /data/started 2>/dev/null || true")
+        assert started == ("me 2" if phase is Phase.SUCCEEDED else "")
     finally:
         site.remove(name)

@@ -7,11 +7,11 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.domain.log import LogQuery
+from chalicelib.domain.post_start import Execution
 from chalicelib.domain.stats import CpuTimes, Reading
 from chalicelib.ports.engine import (
     Document,
@@ -20,13 +20,18 @@ from chalicelib.ports.engine import (
     EngineNotFound,
     EngineUnavailable,
     Event,
+    Executed,
+    ExecutionLate,
     PullFailed,
     PullProgress,
     RegistryAuth,
 )
 from tests.fakes.engine_state import (
+    Answer,
     FakeContainer,
     FakeImage,
+    Fault,
+    answer_of,
     inspect_document,
     list_summary,
     merged_config,
@@ -38,15 +43,6 @@ from tests.fakes.engine_streams import FakeEventStream, FakeLogStream
 START = 1_700_000_000.0
 
 
-@dataclass
-class _Fault:
-    on: str
-    times: int
-    before: bool
-    error: EngineError
-    spared: int
-
-
 class FakeEngine:
     """The Engine port. `calls` lists (method, first argument); `fail` plans faults; `advance` turns time."""
 
@@ -54,12 +50,16 @@ class FakeEngine:
         self.now = START
         self.calls: list[tuple[str, str]] = []
         self.networks = {"bridge", "host", "none"}
+        self.executed: list[Execution] = []
+        """What was run inside containers."""
+        self.answers: dict[str, Answer] = {}
+        """What programs inside containers do, by their names."""
         self.services: dict[str, dict[str, str]] = {}
         """The labels of swarm services, by their ids."""
         self._images: dict[str, FakeImage] = {}
         self._offers: dict[str, FakeImage] = {}
         self._containers: dict[str, FakeContainer] = {}
-        self._faults: list[_Fault] = []
+        self._faults: list[Fault] = []
         self._events: list[Event] = []
         self._changed = threading.Condition(threading.RLock())
         self._made = 0
@@ -90,7 +90,7 @@ class FakeEngine:
         self, *, on: str, times: int = 1, before: bool = True, error: EngineError | None = None, spared: int = 0
     ) -> None:
         """The next `times` calls of method `on` after those `spared` raise, before they act or after they have."""
-        self._faults.append(_Fault(on, times, before, error or EngineUnavailable(f"{on}: no answer"), spared))
+        self._faults.append(Fault(on, times, before, error or EngineUnavailable(f"{on}: no answer"), spared))
 
     def advance(self, seconds: float) -> None:
         """Lets time pass: scripted exits and health changes happen."""
@@ -275,6 +275,18 @@ class FakeEngine:
         with self._call("disconnect", container):
             self._known_network(network)
             self._find(container).networks.pop(network, None)
+
+    def execute(self, container: str, execution: Execution, seconds: float) -> Executed:
+        with self._call("execute", container):
+            found = self._find(container)
+            if found.status != "running":
+                raise EngineConflict(f"container {found.id} is not running")
+            self.executed.append(execution)
+            took, code, output = answer_of(execution, self.answers)
+            self.advance(min(took, seconds))
+            if took > seconds:
+                raise ExecutionLate(f"{execution.command[0]} did not end within {seconds:g} seconds")
+            return Executed(code, output)
 
     def events(self, since: float | None = None) -> FakeEventStream:
         with self._call("events", ""):

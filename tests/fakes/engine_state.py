@@ -9,10 +9,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.domain.log import LogLine
-from chalicelib.ports.engine import Document
+from chalicelib.domain.post_start import Execution
+from chalicelib.ports.engine import Document, EngineError
 
 NEVER = "0001-01-01T00:00:00Z"
 _MERGED = ("WorkingDir", "User", "StopSignal", "Shell", "Healthcheck")
+
+
+@dataclass
+class Fault:
+    """A call of method `on` that is to fail: after so many that are `spared`, before it acts or after it has."""
+
+    on: str
+    times: int
+    before: bool
+    error: EngineError
+    spared: int
 
 
 @dataclass
@@ -102,6 +114,21 @@ def list_summary(container: FakeContainer) -> Document:
         "Labels": dict(container.config.get("Labels") or {}),
         "Created": int(container.created),
     }
+
+
+Answer = tuple[float, int, bytes]
+"""What a program inside a container does: the seconds it takes, its exit code, what it writes."""
+
+
+def answer_of(execution: Execution, scripted: Mapping[str, Answer]) -> Answer:
+    """What a program does that a test has scripted, or one of the few that every container of the fake has."""
+    program, *arguments = execution.command
+    known: dict[str, Answer] = {"true": (0, 0, b""), "false": (0, 1, b"")}
+    if program == "sleep":
+        known["sleep"] = (float(arguments[0]), 0, b"")
+    if program == "echo":
+        known["echo"] = (0, 0, (" ".join(arguments) + "\n").encode())
+    return (known | dict(scripted)).get(program, (0, 127, b""))
 
 
 def tagged(reference: str) -> str:

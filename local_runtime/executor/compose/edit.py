@@ -14,7 +14,8 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from chalicelib.domain.compose import NotEditable
 
 LARGEST = 1024 * 1024
-_MERGE = "tag:yaml.org,2002:merge"
+_MERGE, _NULL = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:null"
+_MOST_NODES = 2000
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
 _DEEPEST_MERGE = 20
 
@@ -88,6 +89,12 @@ class ComposeFile:
                 return self._place(said)
         return None
 
+    def post_start(self, service: str) -> list[object]:
+        """Its post_start entries: mappings, lists and text. Raises NotEditable when they are too many to be meant."""
+        described = (_member(one, "post_start") for one in self.service(service))
+        left = [_MOST_NODES]
+        return [_plain(entry, left) for one in described for entry in _items(one)]
+
     def with_image(self, service: str, image: str) -> bytes:
         """The content with another image for the service, every other byte as it was. Raises NotEditable."""
         place = self.image(service)
@@ -157,6 +164,26 @@ def _items(node: Node | None) -> list[Node]:
     if node is None:
         return []
     return list(node.value) if isinstance(node, SequenceNode) else [node]
+
+
+def _plain(node: Node, left: list[int]) -> object:
+    """What a node says, its scalars as text; `left` counts down, for shared nodes may say a lot in few bytes."""
+    left[0] -= 1
+    if left[0] < 0:
+        raise NotEditable("the post_start entries of the compose file are too long")
+    if isinstance(node, ScalarNode):
+        return None if node.tag == _NULL else str(node.value)
+    if isinstance(node, SequenceNode):
+        return [_plain(one, left) for one in node.value]
+    found: dict[str, object] = {}
+    for key, value in node.value:
+        if key.tag == _MERGE:
+            for one in reversed(_items(value)):
+                merged = _plain(one, left)
+                found = {**merged, **found} if isinstance(merged, dict) else found
+        else:
+            found[str(key.value)] = _plain(value, left)
+    return found
 
 
 def _word(node: Node | None) -> str:

@@ -12,6 +12,7 @@ from chalicelib.domain.compose import FILE_LABEL, LeftAlone, Move, NotEditable, 
 from chalicelib.domain.container import Container
 from chalicelib.domain.errors import Failed, Invalid
 from chalicelib.domain.operation import ROLLBACK, UPDATE, Operation, Phase
+from chalicelib.domain.post_start import Execution, post_start
 from chalicelib.domain.reference import Reference
 from chalicelib.ports.engine import EngineNotFound
 from local_runtime.executor.compose.edit import ComposeFile
@@ -110,8 +111,14 @@ def planned(
     raise NotEditable(f"no image is said for service {service.name} in {', '.join(map(str, chain))}")
 
 
+def commands_of(service: Service, options: Options, mounts: Sequence[Mount] | None) -> list[Execution]:
+    """What compose would run in the service's container once it has started. Raises NotEditable."""
+    files = (ComposeFile(path.read_bytes()) for path in _chain(service, options, mounts))
+    return [post_start(entry) for file in files for entry in file.post_start(service.name)]
+
+
 def require_editable(host: Host, operation: Operation, source: Mapping[str, Any], digest: str | None) -> None:
-    """Prove, before the host is touched, that the compose file can be brought in step. Raises Failed.
+    """Prove, before the host is touched, that the compose file can be read and brought in step. Raises Failed.
 
     A way back is never refused for the sake of a file.
     """
@@ -119,10 +126,10 @@ def require_editable(host: Host, operation: Operation, source: Mapping[str, Any]
     if found is None or operation.kind != UPDATE:
         return
     service, options = found
+    mounts = mounts_for(host, operation)
     try:
-        change = planned(
-            service, move_of(replace(operation, bound_digest=digest), options), options, mounts_for(host, operation)
-        )
+        commands_of(service, options, mounts)
+        change = planned(service, move_of(replace(operation, bound_digest=digest), options), options, mounts)
         if change.after != change.before:
             _files(host).rehearse(change.path, change.after)
     except LeftAlone as why:

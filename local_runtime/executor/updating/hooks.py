@@ -8,16 +8,15 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.container import Container
-from chalicelib.domain.environment import is_sensitive
 from chalicelib.domain.errors import Failed, Invalid
-from chalicelib.domain.hook import NAMES, OUTPUT_LIMIT, Hooks, command_line, hooks_of, masked
+from chalicelib.domain.hook import NAMES, OUTPUT_LIMIT, Hooks, command_line, hooks_of, masked, secrets_in
 from chalicelib.domain.labels import label
 from chalicelib.domain.operation import UPDATE, Operation, Phase
 from chalicelib.domain.reference import Reference
@@ -128,7 +127,7 @@ def _run(host: Host, operation: Operation, when: str, command: str, seconds: flo
     else:
         host.claim.require()
         ended = run_bounded(words, {"PATH": _PATH, **variables}, seconds)
-        output = masked(ended.output, _secrets(document))
+        output = masked(ended.output, secrets_in(document["Config"].get("Env") or ()))
         problem = ended.problem or ("" if ended.code == 0 else f"it ended with {ended.code}")
     told = "; ".join(part for part in (problem, output) if part)
     _note(host, operation, f"hook-{when}-{'failed' if problem else 'success'}", "error" if problem else "success", told)
@@ -162,11 +161,6 @@ def _variables(operation: Operation, document: Document) -> dict[str, str]:
         "DD_UPDATE_FROM": operation.from_version or "",
         "DD_UPDATE_TO": told,
     }
-
-
-def _secrets(document: Document) -> Collection[str]:
-    pairs = (entry.partition("=") for entry in document["Config"].get("Env") or ())
-    return {value for name, _, value in pairs if is_sensitive(name)}
 
 
 def _described(hooks: Hooks) -> str:

@@ -11,6 +11,7 @@ from chalicelib.domain.gate import REASON
 from chalicelib.domain.operation import CANCELLED, RECREATION, ROLLBACK, WAS_CANCELLED, Operation, Phase, temporary_name
 from chalicelib.ports.engine import EngineError, EngineRejected
 from local_runtime.executor.aftercare.dependents import running_dependents
+from local_runtime.executor.compose.started import after_start
 from local_runtime.executor.compose.step import require_editable
 from local_runtime.executor.host import Host, restart_of, restart_policy
 from local_runtime.executor.security.gatekeeper import Refused
@@ -151,6 +152,8 @@ class Story:
         host, new_id = self._host, self.operation.new_container_id or ""
         with _step("start_new_failed"):
             document = require_alive(host, new_id, host.settings.liveness_grace_ms / 1000)
+        with _step("start_new_failed"):
+            after_start(host, self.operation, document)
         checked = has_health_check(document)
         if not checked and host.witness is None:
             return
