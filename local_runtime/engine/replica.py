@@ -82,14 +82,9 @@ def plan_replica(
 
 
 def providers_of(container: Document) -> list[str]:
-    """The containers whose namespaces a container lives in, as it names them: by id, as a rule."""
+    """The containers whose namespaces a container lives in, by id: it must be created anew when one is replaced."""
     modes = (str((container.get("HostConfig") or {}).get(key) or "") for key in SHARED_NAMESPACES)
     return [mode.removeprefix("container:") for mode in modes if mode.startswith("container:")]
-
-
-def shares_namespace(container: Document, provider_id: str) -> bool:
-    """Whether a container lives in a namespace of `provider_id` and must be created anew when that one is replaced."""
-    return provider_id in providers_of(container)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

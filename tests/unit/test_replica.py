@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local_runtime.engine.image_defaults import CMD_ORIGIN, ENTRYPOINT_ORIGIN
-from local_runtime.engine.replica import Replica, plan_replica, shares_namespace
+from local_runtime.engine.replica import Replica, plan_replica, providers_of
 
 DATA = Path(__file__).parents[1] / "data" / "inspect"
 CORPUS = sorted(path.stem for path in DATA.glob("*.json") if not path.stem.startswith("image-"))
@@ -212,10 +212,10 @@ def test_volumes_that_come_from_another_container_are_not_taken_for_its_own() ->
 
 def test_dependents_of_a_replaced_container_are_known_by_any_namespace() -> None:
     provider = document("network-of-another")["HostConfig"]["NetworkMode"].removeprefix("container:")
-    assert shares_namespace(document("network-of-another"), provider)
+    assert providers_of(document("network-of-another")) == [provider]
     provider = document("namespaces-of-another")["HostConfig"]["PidMode"].removeprefix("container:")
-    assert shares_namespace(document("namespaces-of-another"), provider)
-    assert not shares_namespace(document("plain"), provider)
+    assert providers_of(document("namespaces-of-another")) == [provider, provider]
+    assert providers_of(document("plain")) == []
 
 
 def test_the_first_network_is_created_and_the_others_are_connected() -> None:

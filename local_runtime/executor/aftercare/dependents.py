@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from chalicelib.ports.engine import Engine, EngineError, EngineUnavailable
-from local_runtime.engine.replica import providers_of, shares_namespace
+from local_runtime.engine.replica import providers_of
 from local_runtime.executor.inspection import inspect_optional, started_at
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,8 @@ def stranded(engine: Engine, replaced: Collection[str]) -> list[tuple[str, Docum
     """Every container in a namespace of one of the `replaced` ids, each with the one it names. Raises EngineError."""
     if not replaced:
         return []
-    documents = list(_documents(engine))
-    found = ((one, document) for document in documents for one in replaced if shares_namespace(document, one))
+    documents = _documents(engine)
+    found = ((one, document) for document in documents for one in providers_of(document) if one in replaced)
     return list({document["Id"]: (one, document) for one, document in found}.values())
 
 
@@ -58,12 +58,12 @@ def _rejoin(engine: Engine, document: Document, ran: Collection[str]) -> None:
 
 def _downstream(documents: Iterable[Document], provider_id: str) -> list[Document]:
     """Those of the documents in its namespaces, then those in theirs, and so on; each after the one it lives in."""
-    left, found, nearest = list(documents), [], [provider_id]
+    left, found, nearest = list(documents), [], {provider_id}
     while nearest:
-        here = [one for one in left if any(shares_namespace(one, provider) for provider in nearest)]
-        left = [one for one in left if one not in here]
+        here = [one for one in left if not nearest.isdisjoint(providers_of(one))]
+        nearest = {one["Id"] for one in here}
+        left = [one for one in left if one["Id"] not in nearest]
         found += here
-        nearest = [one["Id"] for one in here]
     return found
 
 
