@@ -31,7 +31,7 @@ def begin(request: Request, services: Services) -> Response:
 
 
 def finish(request: Request, services: Services) -> Response:
-    """The browser comes back with a code: open a session, and go to the dashboard."""
+    """The browser comes back with a code: open a session, and go home."""
     provider = _provider(request, services)
     way = f"oidc.{provider.name}"
     seed = cookie_value(request, COOKIE)

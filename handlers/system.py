@@ -57,6 +57,12 @@ def openapi(_request: Request, services: Services) -> Response:
     return Response(body=_document(services.settings.version))
 
 
+def home(_request: Request, _services: Services) -> Response:
+    """To the page that tells what is here: a browser that only knows the host comes here, and so does an OIDC log-in."""
+    # Relative, since API Gateway puts its stage in front of every path.
+    return Response(302, headers=(("Location", "api/v1/docs"),), media_type=None)
+
+
 def docs(_request: Request, services: Services) -> Response:
     """The OpenAPI document as a page to read."""
     from handlers.docs_page import render

@@ -16,6 +16,16 @@ seconds."""
 SYSTEM: tuple[Route, ...] = (
     Route(
         "GET",
+        "/",
+        system.home,
+        operation_id="getHome",
+        summary="Go to the page that tells what is here",
+        tag="system",
+        responses={302: Answer(description="On to the page.", headers={"Location": "Where it is."})},
+        public=True,
+    ),
+    Route(
+        "GET",
         "/health",
         system.health,
         operation_id="getHealth",

@@ -116,7 +116,10 @@ class Event:
 
 
 class EventStream(Iterator[Event], Protocol):
-    """Events as they come. Iteration ends after `close`; when the engine goes away it raises EngineUnavailable."""
+    """Events as they come. Iteration ends after `close`, and when nothing has come for long: then ask again.
+
+    When the engine goes away it raises EngineUnavailable.
+    """
 
     def close(self) -> None:
         """Ends the stream; may be called from another thread and more than once."""

@@ -69,6 +69,7 @@ class DockerEngine:
         *,
         tls: Tls | None = None,
         call_seconds: float = CALL_SECONDS,
+        events_idle_seconds: float = EVENTS_IDLE_SECONDS,
         authorization: str | ClientCredentials | None = None,
         ssh: Ssh = Ssh(),  # noqa: B008
     ) -> None:
@@ -79,6 +80,7 @@ class DockerEngine:
             Token(authorization) if isinstance(authorization, ClientCredentials) else authorization
         )
         self._call_seconds = call_seconds
+        self._events_idle_seconds = events_idle_seconds
         self._client: Client | None = None
         self._connecting = threading.Lock()
 
@@ -214,7 +216,7 @@ class DockerEngine:
             client = self._connect()
             filters = convert_filters({"type": ["container"], "event": list(CONTAINER_ACTIONS)})
             query = {"filters": filters} | ({"since": f"{since - 1e-6:.9f}"} if since is not None else {})
-            answer = client.get_stream("/events", query, EVENTS_IDLE_SECONDS)
+            answer = client.get_stream("/events", query, self._events_idle_seconds)
             return DockerEventStream(CancellableStream(client.chunks(answer), answer), client.close)
 
     def logs(self, container: str, query: LogQuery) -> LogStream:

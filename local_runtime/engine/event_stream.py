@@ -25,6 +25,10 @@ class DockerEventStream(Iterator[Event]):
         while not self._closed:
             try:
                 event = event_of(next(self._documents))
+            except urllib3.exceptions.ReadTimeoutError:
+                # Nothing has happened for long; a connection that has quietly died looks the same.
+                self.close()
+                break
             except (StopIteration, LineTooLong, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                 # Reading from a connection that `close` has just torn down fails in many ways; all of them are the end.
                 if self._closed:

@@ -208,7 +208,7 @@ def cases() -> Iterator[Case]:
         yield case("PATCH", POLICY, 403, body={"action": "snooze"}, cookie="a=b", origin=origin)
     for path in ("//api/v1/containers", "/api/v1//containers", "/api/v1/containers/../audit/x", "/API/v1/containers"):
         yield case("GET", path, 404)
-    for path in ("/api/v1/containers;x=1", "/api/v1/containers%2F", "/api/v1/%63ontainers%00", "/", "/.env", "/api"):
+    for path in ("/api/v1/containers;x=1", "/api/v1/containers%2F", "/api/v1/%63ontainers%00", "/.env", "/api"):
         yield case("GET", path, 404)
 
 

@@ -16,6 +16,7 @@ from tests.fakes.services import NOON, FakeServices
 
 ONE, RUN = "/api/v1/containers/{id}", "{type}/{name}"
 PUBLIC = {
+    "GET /",
     "GET /health",
     "GET /metrics",
     "GET /api/app",

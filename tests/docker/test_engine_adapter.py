@@ -55,6 +55,12 @@ def test_an_engine_that_comes_back_is_spoken_to_again() -> None:
         engine.close()
 
 
+def test_events_end_without_complaint_when_nothing_has_happened_for_long(engine_host: EngineHost) -> None:
+    quiet = DockerEngine(engine_host.base_url, events_idle_seconds=0.5)
+    assert list(quiet.events(since=time.time())) == []
+    quiet.close()
+
+
 def test_a_call_that_takes_too_long_is_given_up(engine_host: EngineHost, container: str) -> None:
     hasty = DockerEngine(engine_host.base_url, call_seconds=0.5)
     hasty.start(container)

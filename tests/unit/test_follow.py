@@ -112,3 +112,12 @@ def test_what_happened_while_the_stream_was_broken_is_made_up_for(tmp_path: Path
     new(bench, "other")
     until(lambda: bench.status("web") == "exited" and bench.status("other") == "running")
     bench.follower.stop()
+
+
+def test_a_stream_that_ends_by_itself_is_opened_again_and_what_happened_meanwhile_made_up_for(bench: Followed) -> None:
+    made = new(bench)
+    until(lambda: bench.status("web") == "running")
+    assert bench.follower._stream is not None
+    bench.follower._stream.close()
+    bench.engine.stop(made)
+    until(lambda: bench.status("web") == "exited")

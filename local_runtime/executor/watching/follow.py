@@ -51,7 +51,7 @@ class Follower:
             self._arrived.notify_all()
 
     def _listen(self) -> None:
-        """Read events; after a break ask for those since the last one, and look in case the engine forgot them."""
+        """Read events; when they end ask for those since the last one, and look in case the engine forgot them."""
         pause, last, broken = _FIRST_PAUSE, self._clock.now().timestamp(), False
         while not self._stopping.is_set():
             began = self._clock.now()
@@ -63,6 +63,7 @@ class Follower:
                 for event in self._stream:
                     pause, last = _FIRST_PAUSE, event.at
                     self._take(event)
+                broken = True
             except EngineError as error:
                 broken = True
                 if not self._stopping.is_set():
