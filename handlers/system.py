@@ -58,7 +58,7 @@ def openapi(_request: Request, services: Services) -> Response:
 
 
 def home(_request: Request, _services: Services) -> Response:
-    """To the page that tells what is here: a browser that only knows the host comes here, and so does an OIDC log-in."""
+    """To the page that tells what is here: browsers that know the host alone come here, and so do OIDC log-ins."""
     # Relative, since API Gateway puts its stage in front of every path.
     return Response(302, headers=(("Location", "api/v1/docs"),), media_type=None)
 
