@@ -143,7 +143,7 @@ class Stage:
     def _create(self, application: Application, address: str, digest: str) -> Any:
         repository = f"{address}/{application.repository}"
         # By digest: the tag itself may have moved on in the registry, which is what the demo is about.
-        self._client.images.pull(repository, tag=digest).tag(repository, application.tag)
+        self._pull(repository, digest).tag(repository, application.tag)
         options: dict[str, Any] = {"restart_policy": {"Name": "no" if application.stopped else "unless-stopped"}}
         if application.network is not None:
             options["network"] = self._network(application.network)
@@ -161,6 +161,13 @@ class Stage:
                 raise
             taken = f"a container named {application.name} exists and is not the demo's; rename or remove it"
             raise DemoFailed(taken) from failure
+
+    def _pull(self, repository: str, digest: str) -> Any:
+        # The SDK's own pull passes over what the engine says when it fails on the way.
+        for said in self._client.api.pull(repository, tag=digest, stream=True, decode=True):
+            if "error" in said:
+                raise DemoFailed(f"the engine could not pull {repository}: {said['error']}")
+        return self._client.images.get(f"{repository}@{digest}")
 
     def _network(self, name: str) -> str:
         if not self._client.networks.list(names=[f"^{name}$"]):
