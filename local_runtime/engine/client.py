@@ -12,6 +12,7 @@ import urllib3
 from docker import errors
 from docker.api.client import APIClient
 from docker.tls import TLSConfig
+from docker.utils import version_lt
 
 from chalicelib.domain.environment import without_secrets
 from chalicelib.ports.engine import EngineConflict, EngineError, EngineNotFound, EngineRejected, EngineUnavailable
@@ -20,6 +21,8 @@ from local_runtime.engine.token import Token
 Authorization = str | Token | None
 """What a proxy in front of a daemon is shown: a header as it is, or a token that is renewed."""
 POOL_SIZE = 32
+NEWEST_VERSION = "1.51"
+"""The newest version of the engine's API that is spoken, as newer ones may leave out what is read here."""
 _GATEWAY_TROUBLE = (502, 503, 504)
 
 
@@ -48,7 +51,11 @@ class Client(APIClient):
             self.auth = self._authorization
         elif self._authorization is not None:
             self.headers["Authorization"] = self._authorization
-        return str(super()._retrieve_server_version())
+        offered = str(super()._retrieve_server_version())
+        if version_lt(offered, NEWEST_VERSION):
+            return offered
+        oldest = str(self.version(api_version=False).get("MinAPIVersion") or NEWEST_VERSION)
+        return oldest if version_lt(NEWEST_VERSION, oldest) else NEWEST_VERSION
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         answer = super().send(request, **options)
