@@ -194,6 +194,8 @@ def live(job: Job, trace: Path) -> str:
         points.finished.clear()
         command = services.commands.get(job.agent, job.command)
         if command is not None and command.ended and not services.operations.open_of(job.agent):
+            # Copies that came of it have ended, too; what follows their end has not yet.
+            executor.stop(10)
             return str(command.result.get("error", ""))
     return f"not ended within {job.seconds:g} s"
 

@@ -22,6 +22,7 @@ SCENARIOS = (
     Scenario("update-stopped", "plain", True, start=False),
     Scenario("back", "plain", True, body=ALWAYS, back=True),
     Scenario("back-in-vain", "crash", False, grace_ms=400, body=ALWAYS, back=True),
+    Scenario("provider", "plain", True, dependents=("PidMode",)),
     Scenario("rollback-rm", "crash", False, grace_ms=400, body={"HostConfig": {"AutoRemove": True}}),
 )
 
