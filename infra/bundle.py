@@ -152,9 +152,14 @@ def _strip(directory: Path) -> None:
 def _compile(directory: Path) -> None:
     # Unchecked: file times mean nothing in a reproducible zip, and nobody edits sources on Lambda.
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    compiled = compileall.compile_dir(
-        directory, quiet=1, stripdir=str(directory), prependdir="/var/task", invalidation_mode=mode
-    )
+    # Beside its source, wherever else byte code goes on this machine: Lambda looks for it there.
+    elsewhere, sys.pycache_prefix = sys.pycache_prefix, None
+    try:
+        compiled = compileall.compile_dir(
+            directory, quiet=1, stripdir=str(directory), prependdir="/var/task", invalidation_mode=mode
+        )
+    finally:
+        sys.pycache_prefix = elsewhere
     if not compiled:
         raise PackagingFailed("Some sources of the bundle do not compile.")
 

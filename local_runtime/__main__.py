@@ -42,7 +42,7 @@ def main(arguments: Sequence[str], programs: Mapping[str, Program] | None = None
         return _refuse(wrong)
     with ExitStack() as held:
         try:
-            data = held.enter_context(DataDirectory(options.data, int(os.environ.get("SUDO_UID", 0))))
+            data = held.enter_context(DataDirectory(options.data, int(os.environ.get("SUDO_UID") or 0)))
         except DataInUse as refused:
             return _refuse(f"{refused}; stop it, or {ADVICE_DATA}")
         except DataOpen as refused:

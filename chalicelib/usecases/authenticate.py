@@ -104,8 +104,7 @@ def authenticate(
     where that is confirmed.
 
     `vouch` says whom an identity provider knows by a token; `vouched`, whether those it has vouched for may still come
-    in. Raises Unauthenticated, and Locked after too many wrong
-    passwords.
+    in. Raises Unauthenticated, and Locked after too many wrong passwords.
     """
     found = None
     if shown.token and shown.token.startswith(PREFIX):

@@ -93,7 +93,10 @@ class Executor:
         self._tidying = threading.Thread(target=self._tidy_again, name="tidy", daemon=True)
 
     def start(self) -> None:
-        """Report, then take commands, follow events and scan. Raises Unavailable when the store does not answer."""
+        """Report, then take commands, follow events and scan.
+
+        Raises Unavailable when the store does not answer; it may then be called again.
+        """
         self._heartbeat.start()
         unfinished = {operation.id for operation in self._services.operations.open_of(self._settings.agent)}
         self._blueprints.forget_all_but(unfinished)

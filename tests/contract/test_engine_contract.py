@@ -527,7 +527,10 @@ def test_events_tell_the_life_of_a_container_in_order(engine: Engine, image: str
     made = live_a_whole_life(engine, image, name)
     seen = events_of(stream, made, "destroy")
     stream.close()
-    assert [event.action for event in seen] == ["create", "start", "rename", "die", "stop", "destroy"]
+    actions = [event.action for event in seen]
+    assert actions[:3] + actions[5:] == ["create", "start", "rename", "destroy"]
+    # Which of the two an engine tells first differs by its version.
+    assert set(actions[3:5]) == {"die", "stop"}
     assert [event.name for event in seen] == [name, name, *[f"{name}-old"] * 4]
     assert seen[2].attributes["oldName"] == f"/{name}"
     times = [event.at for event in seen]
@@ -543,7 +546,7 @@ def test_events_that_were_missed_can_be_read_later(engine: Engine, image: str, n
     assert events_of(again, made, "destroy") == [first, *rest]
     again.close()
     later = engine.events(since=rest[2].at)
-    assert [event.action for event in events_of(later, made, "destroy")] == ["die", "stop", "destroy"]
+    assert events_of(later, made, "destroy") == rest[2:]
     later.close()
 
 

@@ -196,7 +196,7 @@ def lasting(document: Mapping[str, Any], moved_volumes: tuple[str, ...]) -> dict
         for name, endpoint in kept["NetworkSettings"]["Networks"].items()
     }
     # Whether a network that was left is still named as the mode is bookkeeping; where the container hangs counts.
-    if len(kept["NetworkSettings"]) == 1 and host_config["NetworkMode"] != "bridge":
+    if len(kept["NetworkSettings"]) == 1:
         (host_config["NetworkMode"],) = kept["NetworkSettings"]
     return kept
 

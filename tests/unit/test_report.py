@@ -54,6 +54,16 @@ def reported(agents: FakeAgents, counted: dict[str, tuple[int, float]], times: i
     return stored.facts["responses"]
 
 
+def test_a_report_may_be_started_again_when_the_store_was_away_for_what_comes_after_it() -> None:
+    agents = FakeAgents()
+    services = ExecutorServices(agents, CountedRegistries({}))
+    report = Report(cast(Services, services), "owner", {}, dict, Bulletin(services.clock))
+    report.start()
+    report.start()
+    report.stop()
+    assert agents.get("local") is not None
+
+
 def test_a_first_life_reports_what_it_counted() -> None:
     assert reported(FakeAgents(), {"hub.public": (3, 1.25)}) == {"hub.public": [3, 1.25]}
 

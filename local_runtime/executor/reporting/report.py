@@ -64,11 +64,12 @@ class Report:
             watcher.progress.changed = self._wanted.set
 
     def start(self) -> None:
-        """Report now, then again and again. Raises Unavailable when the store does not answer."""
+        """Report now, then again and again; once more does no harm. Raises Unavailable without the store."""
         known = self._services.agents.get(self._settings.agent)
         self._earlier = known.facts.get("responses", {}) if known is not None else {}
         self.send()
-        self._thread.start()
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def stop(self) -> None:
         """No further report."""
