@@ -5,7 +5,10 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+
+_KILL_SECONDS = 10.0
 
 
 class Daemon:
@@ -47,12 +50,20 @@ class Daemon:
         pid = self.pid()
         if pid is not None:
             os.kill(pid, signal.SIGTERM)
-            deadline = time.monotonic() + seconds
-            while self.running() and time.monotonic() < deadline:
-                time.sleep(0.05)
-            if self.running():
-                os.kill(pid, signal.SIGKILL)
+            if not self._gone_within(seconds):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                # Until it is gone, so is neither its port nor its files.
+                self._gone_within(_KILL_SECONDS)
         self._pid_file.unlink(missing_ok=True)
+
+    def _gone_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.running():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
 
     def last_words(self, lines: int) -> str:
         """The end of the log."""
