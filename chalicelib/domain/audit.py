@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chalicelib.domain.container import Identity
+from chalicelib.domain.operation import Operation
 
 RETENTION = timedelta(days=30)
 SERVER = "@server"
@@ -39,6 +40,23 @@ class AuditEntry:
     details: str | None = None
     code: str | None = None
     """A word for programs: what a rollback was for, which way somebody logged in, what was locked."""
+
+
+def about(
+    operation: Operation, action: str, status: str, details: str | None, *, at: datetime, row: str = ""
+) -> AuditEntry:
+    """A row about an operation: written again it is the same one, by `row` or else its action."""
+    return AuditEntry(
+        id=f"{operation.id}:{row or action}",
+        at=at,
+        action=action,
+        status=status,
+        identity=operation.identity,
+        from_version=operation.from_version,
+        to_version=operation.to_version,
+        trigger=operation.trigger,
+        details=details,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from chalicelib.domain.audit import AuditEntry
+from chalicelib.domain.audit import AuditEntry, about
 from chalicelib.domain.command import Command
 from chalicelib.domain.container import Container, Identity
 from chalicelib.domain.errors import Stale
@@ -95,16 +95,6 @@ def survivor(operation: Operation) -> str:
 
 def _entry(operation: Operation, container: Container | None, action: str, *, good: bool | None = None) -> AuditEntry:
     succeeded = operation.phase is Phase.SUCCEEDED if good is None else good
-    return AuditEntry(
-        id=f"{operation.id}:{action}",
-        at=operation.updated_at,
-        action=action,
-        status="success" if succeeded else "error",
-        identity=operation.identity,
-        image=container.image.name if container else None,
-        from_version=operation.from_version,
-        to_version=operation.to_version,
-        trigger=operation.trigger,
-        details=operation.last_error,
-        code=operation.reason_code,
-    )
+    status = "success" if succeeded else "error"
+    row = about(operation, action, status, operation.last_error, at=operation.updated_at)
+    return replace(row, image=container.image.name if container else None, code=operation.reason_code)

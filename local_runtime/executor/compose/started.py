@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.compose import NotEditable
 from chalicelib.domain.errors import Failed
 from chalicelib.domain.hook import masked, secrets_in
 from chalicelib.domain.operation import Operation
 from chalicelib.domain.post_start import Execution
 from chalicelib.ports.engine import EngineConflict, EngineRejected, Executed, ExecutionLate
-from local_runtime.executor.compose.step import commands_of, mounts_for, subject_of
+from local_runtime.executor.compose.step import commands_of, mounts_for, note, subject_of
 from local_runtime.executor.host import Host
 
 _ACTION = "compose-post-start"
@@ -33,16 +32,16 @@ def after_start(host: Host, operation: Operation, document: Mapping[str, Any]) -
         commands = commands_of(service, options, mounts_for(host, operation))
     except (NotEditable, OSError) as why:
         if options.reconciliation != "off":
-            _note(host, operation, "info", f"post_start was not run: {why}")
+            note(host, operation, "info", f"post_start was not run: {why}", _ACTION)
         return
     for number, one in enumerate(commands, 1):
         environment = [*((document.get("Config") or {}).get("Env") or ()), *one.environment]
         problem = _problem(host, str(document["Id"]), one, secrets_in(environment))
         if problem is not None:
-            _note(host, operation, "error", f"post_start {number} of {len(commands)}: {problem}")
+            note(host, operation, "error", f"post_start {number} of {len(commands)}: {problem}", _ACTION)
             raise Failed(f"its post_start command {number} failed: {problem}")
     if commands:
-        _note(host, operation, "success", f"post_start: {len(commands)} run")
+        note(host, operation, "success", f"post_start: {len(commands)} run", _ACTION)
 
 
 def _problem(host: Host, container: str, execution: Execution, secrets: Collection[str]) -> str | None:
@@ -55,18 +54,3 @@ def _problem(host: Host, container: str, execution: Execution, secrets: Collecti
         return None
     said = masked(ended.output, secrets)
     return f"it ended with {ended.code}" + (f": {said[:_COMPLAINT]}" if said else "")
-
-
-def _note(host: Host, operation: Operation, status: str, details: str) -> None:
-    entry = AuditEntry(
-        id=f"{operation.id}:{_ACTION}:{status}",
-        at=operation.updated_at,
-        action=_ACTION,
-        status=status,
-        identity=operation.identity,
-        from_version=operation.from_version,
-        to_version=operation.to_version,
-        trigger=operation.trigger,
-        details=details,
-    )
-    host.audit.add([entry])

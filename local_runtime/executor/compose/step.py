@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chalicelib.domain.audit import AuditEntry
+from chalicelib.domain.audit import about
 from chalicelib.domain.compose import FILE_LABEL, LeftAlone, Move, NotEditable, Service, drift, rewritten
 from chalicelib.domain.container import Container
 from chalicelib.domain.errors import Failed, Invalid
@@ -152,9 +152,9 @@ def keep_in_step(host: Host, operation: Operation, _container: Container | None)
         _edit(host, operation, service, options)
     except LeftAlone as why:
         if options.reconciliation != "off":
-            _note(host, operation, "info", f"the compose file was left alone: {why}")
+            note(host, operation, "info", f"the compose file was left alone: {why}")
     except (NotEditable, OSError) as why:
-        _note(host, operation, "error", f"the compose file still says the former image: {why}")
+        note(host, operation, "error", f"the compose file still says the former image: {why}")
 
 
 def move_of(operation: Operation, options: Options) -> Move:
@@ -181,7 +181,7 @@ def _edit(host: Host, operation: Operation, service: Service, options: Options) 
         host.claim.require()
         files.replace(change.path, change.before, change.after, backup=options.backup)
     told = f"{change.path}: {change.old} became {change.new}"
-    _note(host, operation, "success", f"{told} ({change.warning})" if change.warning else told)
+    note(host, operation, "success", f"{told} ({change.warning})" if change.warning else told)
 
 
 def _chain(service: Service, options: Options, mounts: Sequence[Mount] | None) -> tuple[Path, ...]:
@@ -241,16 +241,6 @@ def _files(host: Host) -> Files:
     return Files(host.settings.data / "compose")
 
 
-def _note(host: Host, operation: Operation, status: str, details: str) -> None:
-    entry = AuditEntry(
-        id=f"{operation.id}:compose-file:{status}",
-        at=operation.updated_at,
-        action="compose-file",
-        status=status,
-        identity=operation.identity,
-        from_version=operation.from_version,
-        to_version=operation.to_version,
-        trigger=operation.trigger,
-        details=details,
-    )
-    host.audit.add([entry])
+def note(host: Host, operation: Operation, status: str, details: str, action: str = "compose-file") -> None:
+    """One row of the audit log for each way such an action may end."""
+    host.audit.add([about(operation, action, status, details, at=operation.updated_at, row=f"{action}:{status}")])

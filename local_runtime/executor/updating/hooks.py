@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.domain.audit import AuditEntry
+from chalicelib.domain.audit import about
 from chalicelib.domain.container import Container
 from chalicelib.domain.errors import Failed, Invalid
 from chalicelib.domain.hook import NAMES, OUTPUT_LIMIT, Hooks, command_line, hooks_of, masked, secrets_in
@@ -169,15 +169,4 @@ def _described(hooks: Hooks) -> str:
 
 
 def _note(host: Host, operation: Operation, action: str, status: str, details: str) -> None:
-    entry = AuditEntry(
-        id=f"{operation.id}:{action}",
-        at=host.clock.now(),
-        action=action,
-        status=status,
-        identity=operation.identity,
-        from_version=operation.from_version,
-        to_version=operation.to_version,
-        trigger=operation.trigger,
-        details=details or None,
-    )
-    host.audit.add([entry])
+    host.audit.add([about(operation, action, status, details or None, at=host.clock.now())])
