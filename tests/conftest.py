@@ -1,4 +1,7 @@
-"""Owns how tests are shared out between workers: those that start Docker Engines go to one, file by file the others."""
+"""Owns how tests are shared out between workers, and that a failure is told when it happens.
+
+Those that start Docker Engines go to one worker, the others file by file to any.
+"""
 
 from __future__ import annotations
 
@@ -34,3 +37,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """The longest part comes first, where several workers share the rest."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: _place(item.nodeid.partition("::")[0]) != ENGINES)
+
+
+class Failures:
+    """Tells of each failure at once: a run of twenty minutes may be broken off before its summary."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._terminal.write_line(f"\n{report.nodeid}: failed in its {report.when} after {report.duration:.0f} s")
+            self._terminal.write_line(report.longreprtext)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("numprocesses", None) and (terminal := config.pluginmanager.get_plugin("terminalreporter")):
+        config.pluginmanager.register(Failures(terminal))

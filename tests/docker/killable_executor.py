@@ -7,8 +7,10 @@ a life costs no start of an interpreter, and answers with one line: how that pro
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
+import pkgutil
 import signal
 import sys
 import threading
@@ -35,6 +37,7 @@ COUNTED_THREADS = "update"
 WRITES = ("claim", "renew", "finish", "record", "open", "add", "keep", "save", "remove")
 
 
+_PACKAGES = ("chalicelib.wire", *(f"chalicelib.adapters.{name}" for name in ("dynamo", "registry", "sqs")))
 _CLIENTS: dict[tuple[str, str | None], Any] = {}
 """Made before the fork, as modules are imported, and not used before it: that takes longer than a whole update."""
 
@@ -141,17 +144,21 @@ class Watched:
         return call
 
 
-class WatchedServices(Services):
-    """The real services, with a point before every write."""
-
-    def __init__(self, settings: Settings, points: Points) -> None:
-        super().__init__(settings)
-        self._points = points
+class ForkedServices(Services):
+    """The real services, with clients that were made before the fork."""
 
     def _client(self, service: str, url: str | None) -> Any:
         if (service, url) not in _CLIENTS:
             _CLIENTS[service, url] = super()._client(service, url)
         return _CLIENTS[service, url]
+
+
+class WatchedServices(ForkedServices):
+    """Those, with a point before every write."""
+
+    def __init__(self, settings: Settings, points: Points) -> None:
+        super().__init__(settings)
+        self._points = points
 
     def _watched(self, inner: Any, name: str) -> Any:
         return Watched(inner, name, self._points, WRITES)
@@ -201,13 +208,14 @@ def live(job: Job, trace: Path) -> str:
 
 
 def _in_a_child(job: Job, trace: Path) -> Life:
-    composed = WatchedServices(settings(job), Points(job, trace))
+    composed = ForkedServices(settings(job))
     for service in ("dynamodb", "sqs"):
         composed._client(service, job.store)
-    import_module("chalicelib.adapters.registry.registries")
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
+        # Whatever it waits for in vain, the matrix goes on, and what it waited for is said.
+        faulthandler.dump_traceback_later(job.seconds + 30, exit=True)
         try:
             problem = live(job, trace)
         except BaseException as error:
@@ -221,8 +229,17 @@ def _in_a_child(job: Job, trace: Path) -> Life:
     return Life(os.WIFSIGNALED(status), problem, trace.read_text().splitlines())
 
 
+def _import_all() -> None:
+    """What a life would import, so that no life does."""
+    for package in _PACKAGES:
+        for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
+            import_module(module.name)
+    import_module("chalicelib.adapters.notify.sender")
+
+
 def main() -> None:
     trace = Path(sys.argv[1])
+    _import_all()
     for line in sys.stdin:
         sys.stdout.write(json.dumps(asdict(_in_a_child(Job(**json.loads(line)), trace))) + "\n")
         sys.stdout.flush()

@@ -21,6 +21,8 @@ from tests.docker.site import CHECKED, CRASHES, Site, Subject
 from tests.store_process import ROOT, StoreProcess, running_store
 
 LANES = 3
+LANE_SECONDS = 240
+"""How long a run waits for a lane: another's lives and what is looked at after them end before."""
 SECOND_NETWORK = "matrix"
 _NAMESPACES = {"NetworkMode": "net", "PidMode": "pid", "IpcMode": "ipc"}
 
@@ -57,35 +59,22 @@ class Trouble:
 
 
 class Lane:
-    """One agent of its own with a process that runs its lives, so that lanes do not meet."""
+    """A process that runs lives, one after the other."""
 
-    def __init__(self, number: int, store: StoreProcess, site: Site, folder: Path) -> None:
-        self.agent = f"lane-{number}"
-        self.site = site
-        self._store = store
-        self._data = folder / self.agent
-        self._data.mkdir()
+    def __init__(self, trace: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.docker.killable_executor", str(folder / f"trace-{number}")],
+            [sys.executable, "-m", "tests.docker.killable_executor", str(trace)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def job(self, command: str, scenario: Scenario, trouble: Trouble | None) -> Job:
-        engine = self.site.host.base_url
-        job = Job(self._store.url, engine, self.agent, str(self._data), command, grace_ms=scenario.grace_ms)
-        return replace(job, cut=trouble.cut, how=trouble.how, times=trouble.times) if trouble else job
-
     def live(self, job: Job) -> Life:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(asdict(job)) + "\n")
         self._process.stdin.flush()
         return Life(**json.loads(self._process.stdout.readline()))
-
-    def left_on_disk(self) -> list[str]:
-        return [path.name for path in (self._data / "operations").glob("*")]
 
     def close(self) -> None:
         assert self._process.stdin and self._process.stdout
@@ -95,16 +84,18 @@ class Lane:
 
 
 class Matrix:
-    """A store, an engine and lanes; runs scenarios."""
+    """A store, an engine and lanes; runs scenarios, each under an agent of its own, so that they do not meet."""
 
     def __init__(self, store: StoreProcess, site: Site, folder: Path, lanes: int) -> None:
         self.site = site
-        self.lanes: Queue[Lane] = Queue()
+        self._store = store
+        self._folder = folder
         self._numbers = itertools.count(1000)
-        self.all = [Lane(number, store, site, folder) for number in range(lanes)]
+        self.all = [Lane(folder / f"trace-{number}") for number in range(lanes)]
+        self._free: Queue[Lane] = Queue()
         for lane in self.all:
-            self.lanes.put(lane)
-        self.services = Services(settings(Job(store.url, site.host.base_url, "nobody", str(folder), "")))
+            self._free.put(lane)
+        self.services = Services(settings(self._job("nobody", "")))
 
     def run(
         self, scenario: Scenario, *lives: Trouble | None, between: Callable[[], object] = lambda: None
@@ -113,24 +104,39 @@ class Matrix:
 
         `between` happens before each life but the first.
         """
-        lane = self.lanes.get()
         name = f"{scenario.name}-{next(self._numbers)}"
-        try:
+        with self._lane() as lane, self._removed_after(name, *(f"{name}-{kind}" for kind in scenario.dependents)):
             subject = self.site.run(name, start=scenario.start, **scenario.body)
             if scenario.network:
                 self._join(scenario.network, subject)
             for kind in scenario.dependents:
                 self.site.run(f"{name}-{kind}", "plain", HostConfig={kind: f"container:{subject.id}"})
-            operation = self.site.ask(self.services, lane.agent, subject, scenario.tag, **self._facts(scenario))
+            operation = self.site.ask(self.services, name, subject, scenario.tag, **self._facts(scenario))
+            job = replace(self._job(name, operation.id), grace_ms=scenario.grace_ms)
             lived: list[Life] = []
             for trouble in lives:
                 if lived:
                     between()
-                lived.append(lane.live(lane.job(operation.id, scenario, trouble)))
-            return lived, self._wrong(scenario, lane, subject, operation)
+                lived.append(lane.live(replace(job, **asdict(trouble)) if trouble else job))
+            return lived, self._wrong(scenario, subject, operation)
+
+    def _job(self, agent: str, command: str) -> Job:
+        return Job(self._store.url, self.site.host.base_url, agent, str(self._folder / agent), command)
+
+    @contextmanager
+    def _lane(self) -> Iterator[Lane]:
+        lane = self._free.get(timeout=LANE_SECONDS)
+        try:
+            yield lane
         finally:
-            self.site.remove(name, *(f"{name}-{kind}" for kind in scenario.dependents))
-            self.lanes.put(lane)
+            self._free.put(lane)
+
+    @contextmanager
+    def _removed_after(self, *names: str) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self.site.remove(*names)
 
     def _join(self, network: str, subject: Subject) -> None:
         settings = {"Aliases": [f"{subject.name}-there"]}
@@ -155,7 +161,7 @@ class Matrix:
         digest = found.headers["Docker-Content-Digest"]
         return {"kind": ROLLBACK, "backup_id": "remembered", "wanted_digest": digest}
 
-    def _wrong(self, scenario: Scenario, lane: Lane, subject: Subject, operation: Operation) -> list[str]:
+    def _wrong(self, scenario: Scenario, subject: Subject, operation: Operation) -> list[str]:
         found = []
         ended = self.services.operations.get(operation.identity, operation.id)
         if ended is None or not ended.ended:
@@ -185,9 +191,10 @@ class Matrix:
         if (document["Id"] != subject.id) is not moved and not scenario.removes_itself:
             found.append("it has another id than it should")
         found += _wrong_words(scenario, ended)
-        if lane.left_on_disk():
-            found.append(f"on the disk lies {lane.left_on_disk()}")
-        rows = [row.action for row in self.services.audit.newest([lane.agent], 10) if row.id.startswith(operation.id)]
+        left = [path.name for path in (self._folder / subject.name / "operations").glob("*")]
+        if left:
+            found.append(f"on the disk lies {left}")
+        rows = [row.action for row in self.services.audit.newest([subject.name], 10) if row.id.startswith(operation.id)]
         expected = {"container-update", "update-applied" if moved else "update-failed"}
         if ended.phase is Phase.ROLLED_BACK:
             expected.add("rollback")
