@@ -1,9 +1,14 @@
-"""Which environment variables hold secrets, and where sentences of others may quote one."""
+"""Which environment variables hold secrets, and how one is taken out of sentences of others that may quote it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+MASK = "***"
+"""What is seen in place of a secret."""
+_SHORTEST = 4
+"""Characters: what is shorter stands in every other word."""
 _SENSITIVE = (
     "PASSWORD",
     "PASSWD",
@@ -16,7 +21,7 @@ _SENSITIVE = (
     "AUTH",
     "ACCESS_KEY",
 )
-_USER_INFO = re.compile(r"(?<![a-z0-9+.-])(?P<scheme>[a-z][a-z0-9+.-]{0,31}://)[^/\s]+@", re.IGNORECASE)
+_USER_INFO = re.compile(r"://[^/\s]+@")
 _VARIABLE = re.compile(r"(?<![\w.-])(?P<name>[A-Za-z_]\w{0,127})=(?P<value>[^\s,;\"']+)")
 
 
@@ -28,11 +33,18 @@ def is_sensitive(key: str) -> bool:
 
 def without_user_info(text: str) -> str:
     """The text with the names and passwords in its URLs masked."""
-    return _USER_INFO.sub(r"\g<scheme>***@", text)
+    return _USER_INFO.sub(f"://{MASK}@", text)
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """The text with these masked; the longest first, for one may be part of another."""
+    for secret in sorted({one for one in secrets if len(one) >= _SHORTEST}, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
 
 
 def without_secrets(text: str) -> str:
     """A program's own words, as they may be shown: URLs without passwords, `NAME=value` without sensitive values."""
     return _VARIABLE.sub(
-        lambda one: f"{one['name']}=***" if is_sensitive(one["name"]) else one[0], without_user_info(text)
+        lambda one: f"{one['name']}={MASK}" if is_sensitive(one["name"]) else one[0], without_user_info(text)
     )

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chalicelib.domain.container import LOCAL_AGENT
-from chalicelib.domain.environment import without_secrets
+from chalicelib.domain.environment import MASK, without_secrets
 from chalicelib.domain.threshold import THRESHOLDS
 from chalicelib.domain.trigger_options import secrets
 
-MASK = "***"
 ALL = "all"
 
 _SECRET = re.compile(

@@ -24,6 +24,7 @@ from chalicelib.domain.container import (
     UpdateKind,
     Wishes,
 )
+from chalicelib.domain.environment import MASK
 from chalicelib.domain.fleet import Entry, Listing
 from chalicelib.domain.routing import with_image_set
 from chalicelib.domain.source import source_of
@@ -31,8 +32,6 @@ from chalicelib.domain.standing import Standing
 from chalicelib.wire import moment, operation, policy, security
 
 Json = dict[str, Any]
-
-REDACTED = "***"
 
 _WISHES = {
     "include_tags": "includeTags",
@@ -297,7 +296,7 @@ def _candidate(stored: Json, update: UpdateKind) -> Candidate | None:
 
 def _details(details: Details) -> Json:
     env = [
-        {"key": entry.key, "value": REDACTED if entry.sensitive else entry.value, "sensitive": entry.sensitive}
+        {"key": entry.key, "value": MASK if entry.sensitive else entry.value, "sensitive": entry.sensitive}
         for entry in details.env
     ]
     return _present_members(

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.domain.environment import is_sensitive, without_user_info
+from chalicelib.domain.environment import MASK, is_sensitive, without_user_info
 from local_runtime.engine.image_defaults import PLAIN
 from local_runtime.engine.replica import Replica
 
 Document = Mapping[str, Any]
 
-MASK = "***"
 _BY_NAME = ("Labels", "ExposedPorts", "Volumes", "Healthcheck")
 _PARTS = ("HostConfig", "NetworkingConfig")
 _ABSENT = None

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+DOCKER_CLI = "docker-cli"
+"""The engine's command line where it has a package of its own, as since Debian 13; elsewhere docker.io brings it."""
+
 
 class PackagesUnavailable(Exception):
     """apt could not deliver; the text says what to do instead."""
@@ -28,15 +31,16 @@ def can_install() -> bool:
     return is_debian() and is_root()
 
 
-def install(packages: Sequence[str], *, start_services: bool = True) -> None:
-    """Install packages with apt, showing apt's own progress.
+def install(packages: Sequence[str], *, if_known: Sequence[str] = (), start_services: bool = True) -> None:
+    """Install packages with apt, showing apt's own progress; those `if_known` where this release has them.
 
     With `start_services=False` no service of theirs is started (policy-rc.d says no while apt runs).
     Raises PackagesUnavailable when apt fails.
     """
     with _service_policy(start_services):
         _apt("update", "-qq")
-        _apt("install", "-y", "-qq", "--no-install-recommends", *packages)
+        known = [package for package in if_known if knows(package)]
+        _apt("install", "-y", "-qq", "--no-install-recommends", *packages, *known)
 
 
 def knows(package: str) -> bool:

@@ -83,10 +83,8 @@ def _daemon(data: Path) -> Daemon:
 
 def _install(say: Say) -> None:
     say("no Docker Engine here; installing docker.io from apt (about a minute)")
-    packages = ["docker.io", "iptables"]
     try:
-        # Newer releases keep the command line in a package of its own.
-        debian.install([*packages, "docker-cli"] if debian.knows("docker-cli") else packages)
+        debian.install(["docker.io", "iptables"], if_known=[debian.DOCKER_CLI])
     except debian.PackagesUnavailable as failure:
         raise EngineUnavailable(str(failure)) from failure
 

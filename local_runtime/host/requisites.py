@@ -8,6 +8,7 @@ from local_runtime.host import debian
 
 PACKAGES = {
     "dockerd": "docker.io",
+    "docker": "docker.io",
     "docker-registry": "docker-registry",
     "busybox": "busybox-static",
     "iptables": "iptables",
@@ -21,11 +22,11 @@ SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/
 def main() -> int:
     """Install what is missing, starting no service; 1 when it cannot be had, since no test may be skipped."""
     missing = {name: package for name, package in PACKAGES.items() if shutil.which(name, path=SEARCH_PATH) is None}
-    packages = sorted(missing.values())
+    packages = sorted(set(missing.values()))
     try:
         if missing and debian.can_install():
             _say(f"installing {' '.join(packages)} from apt")
-            debian.install(packages, start_services=False)
+            debian.install(packages, if_known=[debian.DOCKER_CLI], start_services=False)
         elif missing:
             wanted = f"sudo apt-get install -y {' '.join(packages)}" if debian.is_debian() else ", ".join(missing)
             _say(f"the tests need {', '.join(sorted(missing))}. Please install:  {wanted}")

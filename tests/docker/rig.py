@@ -174,7 +174,7 @@ class EngineHost:
 
 @contextmanager
 def docker_engine(*, live_restore: bool = False, disk_megabytes: int | None = None) -> Iterator[EngineHost]:
-    """A private Docker engine for the length of the block. Needs root; installs missing packages from apt.
+    """A private Docker engine for the length of the block. Needs root.
 
     With `disk_megabytes` its data lie on a disk of their own that is no larger.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from docker.errors import APIError
 
-from chalicelib.domain.environment import without_secrets
+from chalicelib.domain.environment import without, without_secrets
 from chalicelib.ports.engine import EngineError
 from local_runtime.engine.client import translated
 
@@ -17,6 +17,7 @@ from local_runtime.engine.client import translated
         ("proxy http://ada:s3@cr@et@proxy:3128/ refuses", "proxy http://***@proxy:3128/ refuses"),
         ("invalid variable DB_PASSWORD=s3cret, TZ=UTC", "invalid variable DB_PASSWORD=***, TZ=UTC"),
         ('bad "API_KEY=s3cret"', 'bad "API_KEY=***"'),
+        (f"{'x' * 40}://ada:s3cret@hub.test", f"{'x' * 40}://***@hub.test"),
         ("unauthorized: authentication required", "unauthorized: authentication required"),
         ("no image web@sha256:00ff", "no image web@sha256:00ff"),
         ("Get https://ghcr.io/v2/a@b: denied", "Get https://ghcr.io/v2/a@b: denied"),
@@ -24,6 +25,19 @@ from local_runtime.engine.client import translated
 )
 def test_words_of_others_are_shown_without_passwords(said: str, shown: str) -> None:
     assert without_secrets(said) == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "secrets", "shown"),
+    [
+        ("no s3cret here, nor s3cret-too", {"s3cret", "s3cret-too"}, "no *** here, nor ***"),
+        ("it is on", {"on", ""}, "it is on"),
+    ],
+)
+def test_known_secrets_are_masked_the_longest_first_and_words_are_none(
+    said: str, secrets: set[str], shown: str
+) -> None:
+    assert without(said, secrets) == shown
 
 
 def test_an_engine_that_quotes_a_password_is_heard_without_it() -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.trigger import MASK, Trigger, masked, of_agent, serving
+from chalicelib.domain.environment import MASK
+from chalicelib.domain.trigger import Trigger, masked, of_agent, serving
 
 
 def seen(kind: str, **configuration: Any) -> dict[str, Any]:

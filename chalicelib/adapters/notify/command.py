@@ -12,9 +12,9 @@ from typing import Any
 
 from chalicelib.adapters.notify.secrecy import option
 from chalicelib.adapters.notify.web import documents
-from chalicelib.domain.environment import is_sensitive
+from chalicelib.domain.environment import is_sensitive, without
 from chalicelib.domain.notice import Message
-from chalicelib.domain.trigger import MASK, Trigger
+from chalicelib.domain.trigger import Trigger
 from chalicelib.ports.notifications import NotSent
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -51,15 +51,9 @@ def send(trigger: Trigger, message: Message, passed: Mapping[str, str]) -> None:
     finally:
         _end(process)
     if code != 0:
-        raise NotSent(f"the command ended with {code}: {_without_secrets(complaints.end(), handed)[-_SHOWN:]}")
-
-
-def _without_secrets(said: str, handed: Mapping[str, str]) -> str:
-    """A command may repeat what it was entrusted with; who reads of its failure was not."""
-    for name, value in handed.items():
-        if is_sensitive(name) and value:
-            said = said.replace(value, MASK)
-    return said
+        # A command may repeat what it was entrusted with; who reads of its failure was not.
+        entrusted = (value for name, value in handed.items() if is_sensitive(name))
+        raise NotSent(f"the command ended with {code}: {without(complaints.end(), entrusted)[-_SHOWN:]}")
 
 
 class _Complaints:

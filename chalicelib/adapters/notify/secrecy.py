@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from chalicelib.domain.trigger import MASK, Trigger
+from chalicelib.domain.environment import without, without_user_info
+from chalicelib.domain.trigger import Trigger
 from chalicelib.domain.trigger_options import secrets
 
-_SHORTEST = 4
-_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s]+@", re.IGNORECASE)
+_TELLING = 8
+"""Characters: a shorter piece of a URL is a word, and no secret."""
 
 
 def hush(*names: str) -> None:
@@ -23,9 +24,7 @@ def hush(*names: str) -> None:
 
 def scrubbed(text: str, trigger: Trigger) -> str:
     """The text with every secret of the trigger masked, also in pieces of a URL and percent-encoded."""
-    for secret in sorted(set(_forms(trigger)), key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return _USER_INFO.sub(rf"\g<scheme>{MASK}@", text)
+    return without_user_info(without(text, _forms(trigger)))
 
 
 def option(trigger: Trigger, name: str) -> Any:
@@ -44,7 +43,6 @@ def _forms(trigger: Trigger) -> Iterator[str]:
             parts = urlsplit(whole) if "://" in whole else None
             pieces = re.split(r"[/?&=]", f"{parts.path}?{parts.query}") if parts else []
             pieces += [parts.username or "", parts.password or ""] if parts else []
-            long = [piece for piece in pieces if len(piece) >= 2 * _SHORTEST]
+            long = [piece for piece in pieces if len(piece) >= _TELLING]
             for secret in (whole, *long):
-                if len(secret) >= _SHORTEST:
-                    yield from (secret, quote(secret, safe=""), unquote(secret))
+                yield from (secret, quote(secret, safe=""), unquote(secret))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from chalicelib.domain.environment import without
 from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import RegistryAuth
 from chalicelib.ports.scanner import ScannerError, Subject
@@ -98,8 +99,8 @@ class Call:
             ended = self._launch([*self._program, *arguments], self._environment | dict(environment), limit)
         except ScannerError as error:
             # What a launcher says may quote what it was given.
-            raise type(error)(redacted(str(error), secrets)) from None
-        return replace(ended, complaint=redacted(ended.complaint, secrets))
+            raise type(error)(without(str(error), secrets)) from None
+        return replace(ended, complaint=without(ended.complaint, secrets))
 
     def _require_well(self) -> None:
         if self._ill_until is not None and self._clock.now() < self._ill_until:
@@ -142,10 +143,3 @@ def platform_of(subject: Subject) -> str:
 def secrets_of(auth: RegistryAuth | None) -> tuple[str, ...]:
     """What must never be seen."""
     return tuple(secret for secret in (auth.password, auth.identity_token) if secret) if auth else ()
-
-
-def redacted(said: str, secrets: Sequence[str]) -> str:
-    """The same without the secrets."""
-    for secret in secrets:
-        said = said.replace(secret, "***")
-    return said

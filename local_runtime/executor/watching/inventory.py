@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib.domain import labels as label_rules
 from chalicelib.domain.candidate import Transform, read_tag, watches_digest
 from chalicelib.domain.container import Container, Details, Digest, EnvEntry, Identity, Image, Platform, Wishes
-from chalicelib.domain.environment import is_sensitive, without_user_info
+from chalicelib.domain.environment import MASK, is_sensitive, without_user_info
 from chalicelib.domain.gate import STANDARD, GateRules, judged, same_offer
 from chalicelib.domain.image_set import ImageSet, best_fit, with_defaults
 from chalicelib.domain.reference import Reference, choose_reference, own_digest
@@ -19,7 +19,6 @@ from chalicelib.ports.registry import RegistryName
 
 Document = Mapping[str, Any]
 
-MASK = "***"
 _NO_DATE = "0001-01-01T00:00:00Z"
 _HEALTH = frozenset({"starting", "healthy", "unhealthy"})
 
