@@ -13,6 +13,7 @@ from chalicelib.ports.clock import Clock
 from chalicelib.ports.engine import Engine
 from chalicelib.ports.registry import RegistryDirectory
 from chalicelib.ports.stores import AuditStore, BackupStore, ContainerStore, OperationStore
+from local_runtime.executor.aftercare.dependents import Households
 from local_runtime.executor.claim import Claim
 from local_runtime.executor.inspection import inspect_optional
 from local_runtime.executor.security.gatekeeper import Gatekeeper
@@ -40,6 +41,7 @@ class Host:
     settings: Settings
     gatekeeper: Gatekeeper
     audit: AuditStore
+    households: Households
     witness: Witness | None = None
     """What more a new container must show than that it runs and is healthy; raises when it does not, and is given a
     function to be called while it waits."""

@@ -12,6 +12,7 @@ from chalicelib.domain.container import Container
 from chalicelib.ports.engine import Engine
 from local_runtime.engine.absent import absent_engine
 from local_runtime.engine.docker_engine import DockerEngine, Ssh, Tls
+from local_runtime.executor.aftercare.dependents import Households
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim, fenced
 from local_runtime.executor.host import Host, Witness
@@ -78,6 +79,7 @@ def station(
     gatekeeper: Gatekeeper,
 ) -> Station:
     """The station at this engine."""
+    households = Households()
 
     def hold(claim: Claim) -> Host:
         return Host(
@@ -92,6 +94,7 @@ def station(
             settings=services.settings,
             gatekeeper=gatekeeper,
             audit=services.audit,
+            households=households,
         )
 
     return Station(Watcher(services.settings.agent, settings, engine, tools), hold)

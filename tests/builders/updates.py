@@ -16,6 +16,7 @@ from chalicelib.domain.reference import Reference
 from chalicelib.ports.engine import RegistryAuth
 from chalicelib.ports.registry import RegistryName
 from local_runtime.executor.aftercare.conclusion import Conclusion
+from local_runtime.executor.aftercare.dependents import Households
 from local_runtime.executor.aftercare.pruning import prune
 from local_runtime.executor.busy import Busy
 from local_runtime.executor.claim import Claim, fenced
@@ -102,7 +103,8 @@ class Bench:
         self.rebuild()
 
     def rebuild(self) -> None:
-        """Put the executor together from what the bench has now."""
+        """Put the executor together from what the bench has now; what it remembered is gone."""
+        self.households = Households()
         conclusion = Conclusion(self.containers, self.audit, self.clock, followups=(prune,))
         self.performer = Performer({"local": self.station()}, conclusion, self.busy, self.later.append, lambda: None)
 
@@ -136,6 +138,7 @@ class Bench:
             settings=self.settings,
             gatekeeper=OpenGate(),  # type: ignore[arg-type]
             audit=self.audit,
+            households=self.households,
         )
 
     def run(self, name: str = "web", image: str = "app:1", *, start: bool = True, **body: Any) -> str:

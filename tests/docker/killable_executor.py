@@ -34,6 +34,8 @@ from local_runtime.executor.executor import Executor
 
 COUNTED_THREADS = "update"
 """Points are counted in the thread that works on the operation: others run beside it at their own pace."""
+READS = ("api_version", "info", "containers", "inspect", "image", "images", "wait_removed")
+"""What changes nothing on an engine; every other call is an act, and so is every write to the store."""
 WRITES = ("claim", "renew", "finish", "record", "open", "add", "keep", "save", "remove")
 
 
@@ -48,6 +50,7 @@ class Job:
 
     At point `cut` it is killed, or that call and the `times - 1` after it are refused (by the engine: an error; by the
     store: no answer), lost on the way there, or carried out and their answers lost: `how` says which.
+    `counted` says which points there are: all, those of the engine, or acts.
     """
 
     store: str
@@ -58,6 +61,7 @@ class Job:
     cut: int | None = None
     how: str = "kill"
     times: int = 1
+    counted: str = "all"
     grace_ms: int = 0
     seconds: float = 90.0
 
@@ -99,7 +103,7 @@ class Points:
 
     @contextmanager
     def passing(self, name: str) -> Iterator[None]:
-        if not threading.current_thread().name.startswith(COUNTED_THREADS):
+        if not threading.current_thread().name.startswith(COUNTED_THREADS) or not self._counts(name):
             yield
             return
         self._passed += 1
@@ -116,6 +120,12 @@ class Points:
             self.finished.set()
         if chosen and self._job.how == "unanswered":
             raise self._trouble(name)
+
+    def _counts(self, name: str) -> bool:
+        place, _, call = name.partition(" ")[0].partition(".")
+        if self._job.counted == "acts":
+            return place != "engine" or call not in READS
+        return self._job.counted == "all" or place == self._job.counted
 
     def _trouble(self, name: str) -> SlipwayError:
         if not name.startswith("engine."):

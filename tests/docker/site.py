@@ -81,10 +81,15 @@ class Site:
         return {name.lstrip("/"): one["State"] for one in listed for name in one["Names"]}
 
     def remove(self, *names: str) -> None:
-        """Remove these containers and their set-aside copies, with their anonymous volumes."""
-        for name in self.names():
-            if name in names or original_name(name) in names:
+        """Remove these containers and their set-aside copies, with their anonymous volumes, until they are gone."""
+
+        def gone() -> bool:
+            left = [name for name in self.names() if name in names or original_name(name) in names]
+            for name in left:
                 self.host.http.delete(f"/containers/{name}", params={"force": "1", "v": "1"})
+            return not left
+
+        wait_for(gone)
 
     def ask(self, services: Services, agent: str, subject: Subject, tag: str, **facts: Any) -> Operation:
         """Ask for a move to that tag, as the API does: an open operation and a command, here without a wake-up."""

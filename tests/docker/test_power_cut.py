@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.docker.matrix import SECOND_NETWORK, Matrix, Scenario, Trouble, matrix_on
+from tests.docker.matrix import Matrix, Scenario, Trouble, matrix_on
 from tests.docker.rig import EngineHost, ImageRegistry, docker_engine
 
 
@@ -40,7 +40,7 @@ FORTH, BACK, ACROSS = ("rename", "create", "set_restart", "stop", "start"), ("re
 def test_the_service_runs_again_wherever_the_engine_was_cut_off(
     registry: ImageRegistry, tmp_path: Path, keeps: bool
 ) -> None:
-    moved = Scenario("moved", "plain", True, body=served(), network=SECOND_NETWORK)
+    moved = Scenario("moved", "plain", True, body=served(), second_network=True)
     rolled_back = Scenario("rolled-back", "crash", False, grace_ms=300, body=served())
     with docker_engine(live_restore=keeps) as host, matrix_on(host, registry, tmp_path, lanes=1) as matrix:
         strange = wrong_after_cuts(matrix, moved, host, ACROSS if keeps else FORTH)

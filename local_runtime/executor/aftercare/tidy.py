@@ -53,7 +53,7 @@ def stranded_dependents(host: Host, agent: str, watcher: str) -> Iterator[Operat
     """
     stored = host.containers.of_watcher(agent, watcher)
     replaced = {former: one.identity for one in stored for former in one.former_ids}
-    for provider_id, document in stranded(host.engine, replaced):
+    for provider_id, document in stranded(host.engine, host.households, replaced):
         name = str(document["Name"]).lstrip("/")
         if original_name(name) is not None:
             continue

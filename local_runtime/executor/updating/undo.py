@@ -30,7 +30,7 @@ def undo(host: Host, operation: Operation, reason: str, cause: str) -> Operation
     with host.claim.service_down():
         course, seen = make_whole(host, operation)
         if operation.was_running and seen.old is not None:
-            rejoin(host.engine, seen.old.id, operation.dependents)
+            rejoin(host.engine, host.households, seen.old.id, operation.dependents)
     if operation.kind == ROLLBACK and seen.old is not None:
         give_name_back(host.engine, seen.old.id)
     if operation is fact:

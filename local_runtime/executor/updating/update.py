@@ -188,7 +188,8 @@ class Story:
 def _dependents(host: Host, operation: Operation) -> tuple[str, ...]:
     """Those that run in its namespaces; a copy's own provider has taken some of them along before."""
     before = operation.dependents if operation.kind == RECREATION else ()
-    return tuple(dict.fromkeys((*before, *running_dependents(host.engine, operation.container_id))))
+    now = running_dependents(host.engine, host.households, operation.container_id)
+    return tuple(dict.fromkeys((*before, *now)))
 
 
 def _prepared(host: Host, operation: Operation) -> Prepared:
