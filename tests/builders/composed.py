@@ -45,6 +45,7 @@ class ComposedBench(Bench):
         super().__post_init__()
 
     def rebuild(self) -> None:
+        super().rebuild()
         conclusion = Conclusion(self.containers, self.audit, self.clock, followups=(keep_in_step, after_update))
         self.performer = Performer({"local": self.station()}, conclusion, self.busy, self.later.append, lambda: None)
 

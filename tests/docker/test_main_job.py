@@ -11,12 +11,13 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local_runtime.demo.catalog import APPLICATIONS
 from tests.docker import tour
 from tests.docker.rig import EngineHost
 
@@ -109,7 +110,7 @@ def slipway(engine_host: EngineHost, tmp_path_factory: pytest.TempPathFactory) -
     running = Slipway(checkout, engine_host)
     try:
         running.start()
-        _wait(lambda: all("result" in one for one in running.containers().values()) and running.containers())
+        _wait(lambda: _checked(running.containers()), 60)
         yield running
     finally:
         running.kill()
@@ -196,6 +197,11 @@ def test_it_stops_cleanly_when_asked_to(slipway: Slipway) -> None:
     with pytest.raises(OSError):
         slipway.get("/health")
     slipway.start()
+
+
+def _checked(found: Mapping[str, Any]) -> bool:
+    """Whether every container of the demo is listed, with what its registry said."""
+    return all("result" in found.get(one.name, {}) for one in APPLICATIONS)
 
 
 def _clone(target: Path) -> None:
