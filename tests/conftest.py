@@ -51,6 +51,7 @@ class Failures:
             self._terminal.write_line(report.longreprtext)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None) and (terminal := config.pluginmanager.get_plugin("terminalreporter")):
         config.pluginmanager.register(Failures(terminal))
