@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 MASK = "***"
 """What is seen in place of a secret."""
-_SHORTEST = 4
-"""Characters: what is shorter stands in every other word."""
+SHORTEST = 4
+"""Characters: for those who only guess what is a secret; a shorter guess stands in every other word."""
 _SENSITIVE = (
     "PASSWORD",
     "PASSWD",
@@ -38,7 +38,7 @@ def without_user_info(text: str) -> str:
 
 def without(text: str, secrets: Iterable[str]) -> str:
     """The text with these masked; the longest first, for one may be part of another."""
-    for secret in sorted({one for one in secrets if len(one) >= _SHORTEST}, key=len, reverse=True):
+    for secret in sorted({one for one in secrets if one}, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
 

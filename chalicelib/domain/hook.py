@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from chalicelib.domain.environment import MASK, is_sensitive, without, without_user_info
+from chalicelib.domain.environment import MASK, SHORTEST, is_sensitive, without, without_user_info
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.labels import flag, label
 
@@ -83,7 +83,8 @@ def secrets_in(environment: Collection[str]) -> set[str]:
 
 def masked(output: bytes, secrets: Collection[str] = ()) -> str:
     """Output as it may be shown: without known secrets and without whatever is named like one."""
-    text = without(output[:OUTPUT_LIMIT].decode(errors="replace").replace("\0", ""), secrets)
+    told = (one for one in secrets if len(one) >= SHORTEST)
+    text = without(output[:OUTPUT_LIMIT].decode(errors="replace").replace("\0", ""), told)
     text = _BEARER.sub(rf"\g<kind>{MASK}", without_user_info(text))
     text = _ASSIGNMENT.sub(
         lambda one: f"{one['name']}{one['sign']}{MASK}" if is_sensitive(one["name"]) else one[0], text

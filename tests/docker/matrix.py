@@ -8,7 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from queue import Queue
@@ -107,7 +107,8 @@ class Matrix:
         `between` happens before each life but the first.
         """
         name = f"{scenario.name}-{next(self._numbers)}"
-        with self._lane() as lane, self._removed_after(name, *(f"{name}-{kind}" for kind in scenario.dependents)):
+        with self._lane() as lane, ExitStack() as afterwards:
+            afterwards.callback(self.site.remove, name, *(f"{name}-{kind}" for kind in scenario.dependents))
             subject = self.site.run(name, start=scenario.start, **scenario.body)
             if scenario.second_network:
                 self._join(subject)
@@ -132,13 +133,6 @@ class Matrix:
             yield lane
         finally:
             self._free.put(lane)
-
-    @contextmanager
-    def _removed_after(self, *names: str) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            self.site.remove(*names)
 
     def _join(self, subject: Subject) -> None:
         settings = {"Aliases": [f"{subject.name}-there"]}

@@ -8,12 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from chalicelib.domain.environment import without, without_user_info
+from chalicelib.domain.environment import SHORTEST, without, without_user_info
 from chalicelib.domain.trigger import Trigger
 from chalicelib.domain.trigger_options import secrets
-
-_TELLING = 8
-"""Characters: a shorter piece of a URL is a word, and no secret."""
 
 
 def hush(*names: str) -> None:
@@ -43,6 +40,7 @@ def _forms(trigger: Trigger) -> Iterator[str]:
             parts = urlsplit(whole) if "://" in whole else None
             pieces = re.split(r"[/?&=]", f"{parts.path}?{parts.query}") if parts else []
             pieces += [parts.username or "", parts.password or ""] if parts else []
-            long = [piece for piece in pieces if len(piece) >= _TELLING]
+            long = [piece for piece in pieces if len(piece) >= 2 * SHORTEST]
             for secret in (whole, *long):
-                yield from (secret, quote(secret, safe=""), unquote(secret))
+                if len(secret) >= SHORTEST:
+                    yield from (secret, quote(secret, safe=""), unquote(secret))
